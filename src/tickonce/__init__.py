@@ -1,0 +1,1 @@
+"""tickonce: cron for a fleet of Python processes."""
