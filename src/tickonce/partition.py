@@ -1,0 +1,80 @@
+"""Who serves which part of the work: rendezvous hashing of buckets over nodes; pure.
+
+An optimisation only. Nodes that disagree about it lose a compare-and-set, never a fire, and never launch one twice.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import shake_128
+
+from tickonce.model import BUCKETS, Node, NodeId, NodeState
+
+#: Rank of a node that is neither first, second nor third for a bucket.
+LAST = 9
+#: By rank, after how many times ``takeover_after`` a node steps in for a bucket.
+STEPS = {0: 0, 1: 1, 2: 2, LAST: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """This node's part of some queues.
+
+    Attributes:
+        queues: The queues it speaks of; None: all that no other share names.
+        ranks: A byte a bucket: 0 this node owns it, 1 it is second, 2 third, 9 further behind.
+    """
+
+    queues: frozenset[str] | None
+    ranks: bytes
+
+    @property
+    def present(self) -> frozenset[int]:
+        """The ranks that occur."""
+        return frozenset(self.ranks)
+
+
+def shares(me: NodeId, nodes: Iterable[Node]) -> tuple[Share, ...]:
+    """Return the shares of *me*, given the nodes that are alive; none when it does not take part itself.
+
+    Who is leaving, does not tick or is stuck owns nothing. A queue is shared among the nodes that serve it, so that a
+    node which launches a run can also carry it out; a queue that nobody serves, among all.
+    """
+    ticking = [node for node in nodes if node.ticks and node.serving and node.state is NodeState.ALIVE]
+    if all(node.id != me for node in ticking):
+        return ()
+    groups: dict[tuple[NodeId, ...], set[str]] = {}
+    for queue in {queue for node in ticking for queue in node.queues}:
+        serving = tuple(sorted(node.id for node in ticking if queue in node.queues))
+        groups.setdefault(serving, set()).add(queue)
+    everyone = tuple(sorted(node.id for node in ticking))
+    # Without work to do for a queue, a node still steps in last: no fire waits for a node that is gone.
+    outside = bytes([LAST]) * BUCKETS
+    named = [
+        Share(frozenset(queues), ranks(me, serving) if me in serving else outside)
+        for serving, queues in sorted(groups.items())
+        if serving != everyone
+    ]
+    return (*named, Share(None, ranks(me, everyone)))
+
+
+def ranks(me: NodeId, nodes: Sequence[NodeId]) -> bytes:
+    """Return the rank of *me* for each bucket among *nodes*, highest score first."""
+    mine = _scores(me)
+    above = [0] * BUCKETS
+    for node in nodes:
+        if node == me:
+            continue
+        for bucket, (theirs, ours) in enumerate(zip(_scores(node), mine, strict=True)):
+            if (theirs, node) > (ours, me):
+                above[bucket] += 1
+    return bytes(rank if rank < 3 else LAST for rank in above)
+
+
+@lru_cache(maxsize=4_096)
+def _scores(node: NodeId) -> tuple[int, ...]:
+    """Return the node's score for each bucket: 64-bit words, big-endian, of shake-128 of its id."""
+    return struct.unpack(f">{BUCKETS}Q", shake_128(node.encode()).digest(8 * BUCKETS))

@@ -1,0 +1,276 @@
+"""The decision what to do with a schedule's due fires: pure, no clock, no store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from itertools import islice
+
+from tickonce.model import Change, Definition, Fire, Fold, Misfire, Plan, Reason, Schedule, ScheduleState, Skip
+
+#: Fires that one plan launches at most; the rest stays due and is planned by the next pass.
+PASS_LIMIT = 100
+#: Where the counting of skipped fires gives up: the record then says "1000+".
+COUNT_LIMIT = 1000
+#: The least time that a pending run is given by default.
+LEAST_START_WITHIN = timedelta(minutes=1)
+
+_TICK = timedelta(microseconds=1)
+
+
+def plan(
+    schedule: Schedule, now: datetime, *, limit: int = PASS_LIMIT, settle: bool = False, orphaned: bool = False
+) -> Plan | None:
+    """Decide which fires launch, which are skipped and why, and when next; None when nothing is due.
+
+    Args:
+        schedule: As read from the store.
+        now: The store's instant.
+        limit: Fires launched at most; what is left stays due.
+        settle: Deal with every fire scheduled at or before *now*, also with one whose jitter still runs: what an edit owes
+            to the old definition.
+        orphaned: No live node has declared the schedule for an hour: its fires are skipped with that reason.
+    """
+    if schedule.next_fire is None or schedule.state not in (ScheduleState.ACTIVE, ScheduleState.PAUSED):
+        return None
+    lapsed: tuple[Skip, ...] = ()
+    if schedule.state is ScheduleState.PAUSED:
+        if schedule.paused_until is None or schedule.paused_until > now:
+            return None
+        lapsed = skipped(schedule, after=schedule.watermark, until=schedule.paused_until, reason=Reason.PAUSED)
+    first = schedule.next_fire
+    newest = _newest_ripe(schedule, first, now, settle=settle)
+    if newest is None:
+        return None
+    if orphaned:
+        gone = _span(schedule, first, newest, Reason.ORPHANED)
+        return _result(schedule, (), (*lapsed, gone), newest)
+    late, on_time = _divide(schedule, first, newest, now, limit=limit)
+    fires, skips = _late(schedule, late, now, followed=bool(on_time), limit=limit)
+    fires = (*fires, *on_time)
+    cut = fires[:limit]
+    # A full pass may have cut the enumeration of on-time fires short, too: then it ends at the last one launched.
+    watermark = cut[-1] if len(cut) == limit else newest
+    return _result(schedule, cut, (*lapsed, *skips), watermark)
+
+
+def choose(plan: Plan, open_runs: int) -> Change:
+    """Turn *plan* into what is written, now that the number of open runs is known.
+
+    Called inside the atomic step, after the schedule's row is locked and its open runs are counted.
+    """
+    room = plan.schedule.policy.room
+    free = len(plan.fires) if room is None else max(0, room - open_runs)
+    runs, over = plan.fires[:free], plan.fires[free:]
+    skips = plan.skips
+    if over:
+        first, last = over[0].scheduled_time, over[-1].scheduled_time
+        skips = (*skips, Skip(plan.schedule.id, Reason.OVERLAP, first, last, len(over)))
+    after = replace(
+        plan.schedule,
+        watermark=plan.watermark,
+        next_fire=plan.next_fire,
+        due=plan.due,
+        state=plan.state,
+        paused_until=None,
+        reason=None if plan.schedule.state is ScheduleState.PAUSED else plan.schedule.reason,
+    )
+    return folded(plan.schedule, Change(schedule=after, runs=runs, skips=skips))
+
+
+def folded(before: Schedule, change: Change) -> Change:
+    """Let consecutive skips of one reason share a record, across changes.
+
+    A record grows while nothing but skips of its reason follows: *change* extends the open one when its oldest event is
+    such a skip, and leaves one open when its newest event is a skip.
+    """
+    skips = _merged(change.skips)
+    oldest_run = min((fire.scheduled_time for fire in change.runs), default=None)
+    newest_run = max((fire.scheduled_time for fire in change.runs), default=None)
+    extends = None
+    if (
+        skips
+        and before.fold is not None
+        and before.fold.reason == skips[0].reason
+        and (oldest_run is None or skips[0].first < oldest_run)
+    ):
+        extends = before.fold.first
+    fold = before.fold
+    if skips and (newest_run is None or skips[-1].last > newest_run):
+        first = extends if extends is not None and len(skips) == 1 else skips[-1].first
+        fold = Fold(skips[-1].reason, first)
+    elif change.runs:
+        fold = None
+    return replace(change, schedule=replace(change.schedule, fold=fold), skips=skips, extends=extends)
+
+
+def following(definition: Definition, after: datetime) -> datetime | None:
+    """Return the first scheduled time later than *after*, within start and end, or None."""
+    if definition.start is not None and after < definition.start:
+        after = definition.start - _TICK
+    found = definition.trigger.next_after(after)
+    if found is None or (definition.end is not None and found > definition.end):
+        return None
+    return found
+
+
+def due_time(schedule_id: str, definition: Definition, scheduled_time: datetime) -> datetime:
+    """Return when a fire may start: its scheduled time plus jitter, before the next fire is scheduled."""
+    if not definition.jitter:
+        return scheduled_time
+    longest = definition.jitter
+    after = following(definition, scheduled_time)
+    if after is not None:
+        longest = min(longest, after - scheduled_time - _TICK)
+    digest = blake2b(f"{schedule_id}@{scheduled_time.isoformat()}".encode(), digest_size=6).digest()
+    return scheduled_time + longest * (int.from_bytes(digest) / 2**48)
+
+
+def next_due(schedule_id: str, definition: Definition, after: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return scheduled and due time of the first fire later than *after*; both None at the end."""
+    found = following(definition, after)
+    return found, None if found is None else due_time(schedule_id, definition, found)
+
+
+def skipped(schedule: Schedule, *, after: datetime, until: datetime, reason: str) -> tuple[Skip, ...]:
+    """Return one skip record of all fires scheduled later than *after* up to *until*, or none."""
+    first = following(schedule.definition, after)
+    if first is None or first > until:
+        return ()
+    return (_span(schedule, first, _newest(schedule.definition, first, until), reason),)
+
+
+# -- steps of plan() ---------------------------------------------------------------------------
+
+
+def _newest_ripe(schedule: Schedule, first: datetime, now: datetime, *, settle: bool) -> datetime | None:
+    if first > now:
+        return None
+    newest = _newest(schedule.definition, first, now)
+    if settle or due_time(schedule.id, schedule.definition, newest) <= now:
+        return newest
+    # Only the newest fire's jitter can still run: a fire is due before the next one is scheduled.
+    return None if newest == first else _newest(schedule.definition, first, newest - _TICK)
+
+
+def _divide(
+    schedule: Schedule, first: datetime, newest: datetime, now: datetime, *, limit: int
+) -> tuple[tuple[datetime, datetime] | None, list[datetime]]:
+    """Return the span of late fires, as (first, last) or None, and the on-time fires, oldest first, at most *limit*."""
+    definition = schedule.definition
+    border = now - schedule.policy.grace
+    start = following(definition, max(first, border - definition.jitter) - _TICK)
+    while start is not None and start <= newest and due_time(schedule.id, definition, start) < border:
+        start = following(definition, start)
+    if start is None or start > newest:
+        return (first, newest), []
+    on_time = list(islice(_fires(definition, start, newest), limit))
+    return (None if start == first else (first, _newest(definition, first, start - _TICK))), on_time
+
+
+def _late(
+    schedule: Schedule, late: tuple[datetime, datetime] | None, now: datetime, *, followed: bool, limit: int
+) -> tuple[tuple[datetime, ...], tuple[Skip, ...]]:
+    """Apply the misfire policy to the late fires: which are launched, which are skipped."""
+    if late is None:
+        return (), ()
+    first, last = late
+    definition, policy = schedule.definition, schedule.policy
+    match policy.misfire:
+        case Misfire.SKIP:
+            return (), (_span(schedule, first, last, Reason.MISFIRE),)
+        case Misfire.LATEST:
+            if followed:
+                return (), (_span(schedule, first, last, Reason.MISFIRE),)
+            if first == last:
+                return (last,), ()
+            return (last,), (_span(schedule, first, _newest(definition, first, last - _TICK), Reason.MISFIRE),)
+        case Misfire.ALL:
+            start = following(definition, max(first, now - policy.catch_up) - _TICK)
+            if start is None or start > last:
+                return (), (_span(schedule, first, last, Reason.CATCH_UP),)
+            fires = tuple(islice(_fires(definition, start, last), limit))
+            if start == first:
+                return fires, ()
+            return fires, (_span(schedule, first, _newest(definition, first, start - _TICK), Reason.CATCH_UP),)
+
+
+def _result(schedule: Schedule, times: tuple[datetime, ...], skips: tuple[Skip, ...], watermark: datetime) -> Plan:
+    definition = schedule.definition
+    next_fire, due = next_due(schedule.id, definition, watermark)
+    return Plan(
+        schedule=schedule,
+        fires=tuple(fire_of(schedule, time) for time in times),
+        skips=skips,
+        watermark=watermark,
+        next_fire=next_fire,
+        due=due,
+        state=ScheduleState.ACTIVE if next_fire is not None else ScheduleState.ENDED,
+    )
+
+
+def fire_of(schedule: Schedule, scheduled_time: datetime) -> Fire:
+    """Return the fire at *scheduled_time*, with its due time and the instant at which it is too late to start."""
+    definition, policy = schedule.definition, schedule.policy
+    due = due_time(schedule.id, definition, scheduled_time)
+    within = policy.start_within
+    if within is None and policy.misfire is not Misfire.ALL:
+        after = following(definition, scheduled_time)
+        within = None if after is None else max(after - scheduled_time, LEAST_START_WITHIN)
+    return Fire(schedule.id, scheduled_time, due, None if within is None else due + within)
+
+
+# -- counting and searching --------------------------------------------------------------------
+
+
+def _fires(definition: Definition, first: datetime, last: datetime) -> Iterator[datetime]:
+    at: datetime | None = first
+    while at is not None and at <= last:
+        yield at
+        at = following(definition, at)
+
+
+def _span(schedule: Schedule, first: datetime, last: datetime, reason: str) -> Skip:
+    """Return a record of the fires from *first* to *last*; the count gives up at COUNT_LIMIT."""
+    count = sum(1 for _ in islice(_fires(schedule.definition, first, last), COUNT_LIMIT + 1))
+    return Skip(schedule.id, reason, first, last, min(count, COUNT_LIMIT), more=count > COUNT_LIMIT)
+
+
+def _newest(definition: Definition, first: datetime, until: datetime) -> datetime:
+    """Return the newest fire at or before *until*; *first* is a fire at or before it.
+
+    Looks back from *until* in doubling steps until a fire is found, then halves the distance: about two logarithms of the
+    gap, never a walk through a month of seconds.
+    """
+    low, back = first, timedelta(milliseconds=1)
+    while until - back > first:
+        found = following(definition, until - back)
+        if found is not None and found <= until:
+            low = found
+            break
+        back *= 2
+    # Now low is a fire; close in on the last one.
+    while True:
+        after = following(definition, low)
+        if after is None or after > until:
+            return low
+        low = after
+        middle = low + (until - low) / 2
+        found = following(definition, middle)
+        if found is not None and found <= until:
+            low = found
+        else:
+            until = middle
+
+
+def _merged(skips: tuple[Skip, ...]) -> tuple[Skip, ...]:
+    merged: list[Skip] = []
+    for skip in skips:
+        if merged and merged[-1].reason == skip.reason:
+            last = merged[-1]
+            merged[-1] = replace(last, last=skip.last, count=last.count + skip.count, more=last.more or skip.more)
+        else:
+            merged.append(skip)
+    return tuple(merged)
