@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from tickonce.errors import BadId, DefinitionError
 from tickonce.retry import Retry
@@ -22,8 +22,10 @@ MAX_ID_BYTES = 190
 MAX_TOKEN_BYTES = 255
 _ILLEGAL = frozenset("@#~/?")
 
-type NodeId = str
-type Token = str
+NodeId: TypeAlias = str
+Token: TypeAlias = str
+
+T = TypeVar("T")
 
 
 class Misfire(StrEnum):
@@ -556,7 +558,7 @@ class Launched:
 
 
 @dataclass(frozen=True, slots=True)
-class Page[T]:
+class Page(Generic[T]):
     """A part of a longer list.
 
     Attributes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from tickonce.config import Retention
 from tickonce.model import (
@@ -33,7 +33,7 @@ from tickonce.model import (
 )
 from tickonce.partition import Share
 
-type Decide = Callable[[datetime, Schedule | None, int], Change | None]
+Decide: TypeAlias = Callable[[datetime, Schedule | None, int], Change | None]
 """``decide(instant, schedule, open_runs)``: pure; called inside the step, with the row locked and its open runs counted.
 
 The schedule is None when the id has no row; a tombstone is handed over like any row. None returned: nothing is written.
