@@ -1,0 +1,127 @@
+"""Fixtures that give a test a real server, and the closing word on servers that were not there.
+
+A server comes from ``TICKONCE_TEST_POSTGRESQL`` or ``TICKONCE_TEST_MYSQL`` (a URL that may create databases);
+else one is started for the session from what is installed; else its tests are skipped, and the summary says so.
+Kinds named in ``TICKONCE_TEST_REQUIRE`` (``postgresql,mysql``) fail instead of being skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+import pytest
+
+from tests.servers.databases import connect, fresh_database
+from tests.servers.mariadb import PrivateMariaDB
+from tests.servers.postgresql import PrivatePostgreSQL
+from tests.servers.private import PrivateServer, ServerMissing
+
+KINDS: Mapping[str, type[PrivateServer]] = {kind.kind: kind for kind in (PrivatePostgreSQL, PrivateMariaDB)}
+
+_FIXTURES = {name: kind for kind in KINDS for name in (f"{kind}_url", f"{kind}_database", f"private_{kind}")}
+_tests: Counter[str] = Counter()
+_missing: dict[str, str] = {}
+
+
+def variable_of(kind: str) -> str:
+    """Return the environment variable that names a server of this kind."""
+    return f"TICKONCE_TEST_{kind.upper()}"
+
+
+@contextmanager
+def private_server(kind: str, settings: Mapping[str, str] | None = None) -> Iterator[PrivateServer]:
+    """Give a started server of the caller's own, for a fixture with settings or a scope of its own."""
+    try:
+        server = KINDS[kind](settings)
+    except ServerMissing as reason:
+        _skip(kind, str(reason))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """The URL of the session's PostgreSQL; it may create databases."""
+    with _session_server("postgresql") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mysql_url() -> Iterator[str]:
+    """The URL of the session's MariaDB or MySQL; it may create databases."""
+    with _session_server("mysql") as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of the test's own."""
+    with fresh_database(postgresql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def mysql_database(mysql_url: str) -> Iterator[str]:
+    """The URL of an empty MariaDB or MySQL database of the test's own."""
+    with fresh_database(mysql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def private_postgresql() -> Iterator[PrivateServer]:
+    """A started PostgreSQL server of the test's own, to break."""
+    with private_server("postgresql") as server:
+        yield server
+
+
+@pytest.fixture
+def private_mysql() -> Iterator[PrivateServer]:
+    """A started MariaDB or MySQL server of the test's own, to break."""
+    with private_server("mysql") as server:
+        yield server
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if _kinds_of(item):
+        item.add_marker("server")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _tests.update(_kinds_of(item))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _missing:
+        return
+    terminalreporter.section("servers that are not here")
+    for kind, reason in _missing.items():
+        server = KINDS[kind]
+        terminalreporter.write_line(
+            f"{server.title}: {_tests[kind]} tests not run; {reason}. "
+            f"`make servers` installs it on Debian; or set {variable_of(kind)} to a URL that may create databases."
+        )
+
+
+def _kinds_of(item: pytest.Item) -> set[str]:
+    return {_FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in _FIXTURES}
+
+
+@contextmanager
+def _session_server(kind: str) -> Iterator[str]:
+    with ExitStack() as stack:
+        url = os.environ.get(variable_of(kind))
+        if not url:
+            url = stack.enter_context(private_server(kind)).url
+        connect(url).close()  # one that was named and does not answer is an error, never a skip
+        yield url
+
+
+def _skip(kind: str, reason: str) -> NoReturn:
+    _missing[kind] = reason
+    if kind in os.environ.get("TICKONCE_TEST_REQUIRE", "").replace(" ", "").split(","):
+        pytest.fail(f"{KINDS[kind].title} is required (TICKONCE_TEST_REQUIRE) and missing: {reason}", pytrace=False)
+    pytest.skip(f"{KINDS[kind].title}: {reason}")
