@@ -40,7 +40,7 @@ lint: $(FOR_WORK) ## check style, types and imports
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted (above, or see ruff format --check): make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: $(FOR_WORK) ## mend style and order of imports in place
 	@$(BIN)/ruff check --fix --quiet .
