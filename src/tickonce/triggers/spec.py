@@ -1,0 +1,220 @@
+"""Triggers from JSON and from text.
+
+A spec that was ever written is read for ever, with the same meaning. So what a kind's version accepts never changes,
+neither its fields nor what may stand in them: new ones get a new version (or dialect), which older code then leaves to
+others instead of taking it for a mistake. Fields at their default are left out, so that a new field with a default
+disturbs older code only where it is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NoReturn
+
+from tickonce.durations import parse_duration
+from tickonce.errors import ConfigError, TriggerError, UnknownTrigger
+from tickonce.triggers.base import JSON, Spec, Trigger
+from tickonce.triggers.cron import Cron
+from tickonce.triggers.every import Every
+from tickonce.triggers.instants import parse_instant, shown
+from tickonce.triggers.once import At
+from tickonce.triggers.zones import may_be_known_elsewhere
+
+#: Longer texts are refused unread.
+_MAX_LENGTH = 10_000
+
+
+def trigger_from_spec(spec: Spec) -> Trigger:
+    """Return the trigger that *spec*, its JSON form, describes.
+
+    Raises:
+        UnknownTrigger: The kind, version, dialect, a field or the zone is not known here; it may be elsewhere.
+        TriggerError: All is known, and what it says is wrong.
+
+    Example:
+        >>> trigger_from_spec({"kind": "every", "version": 1, "period": "5m"})
+        Every('5m')
+    """
+    if not isinstance(spec, Mapping):
+        raise TriggerError(f"a trigger's spec is a mapping, got {shown(spec)}")
+    kind, version = spec.get("kind"), spec.get("version")
+    if not isinstance(kind, str):
+        raise TriggerError(f"kind: a trigger's spec needs one, as text; got {shown(kind)}")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise TriggerError(f"version: a trigger's spec needs one, a number from 1; got {shown(version)}")
+    read = _READERS.get((kind, version))
+    if read is None:
+        raise UnknownTrigger(f"this release knows no trigger of kind {kind[:40]!r}, version {version}")
+    return read(spec)
+
+
+def load_trigger(spec: Spec) -> Trigger:
+    """Return the trigger of *spec*, or an :class:`OpaqueTrigger` where this code does not know it.
+
+    Raises:
+        TriggerError: All is known, and what it says is wrong.
+    """
+    try:
+        return trigger_from_spec(spec)
+    except UnknownTrigger as error:
+        return OpaqueTrigger(spec, why=str(error))
+
+
+def parse_trigger(text: str) -> Trigger:
+    """Return the trigger that a person wrote on one line.
+
+    It is a cron expression (``0 9 * * 1-5``, ``@daily``), ``every 5m`` (or ``@every 5m``), or ``at`` with instants
+    in ISO 8601 with an offset, with commas between them.
+
+    Raises:
+        TriggerError: *text* is none of these.
+
+    Example:
+        >>> parse_trigger("at 2026-12-01T09:00+08:00, 2026-12-24T09:00+08:00")
+        At('2026-12-01T01:00:00Z', '2026-12-24T01:00:00Z')
+    """
+    if not isinstance(text, str):
+        raise TriggerError(f"a trigger is text, such as '0 9 * * 1-5' or 'every 5m', got {shown(text)}")
+    if len(text) > _MAX_LENGTH:
+        raise TriggerError(f"the trigger {text[:40]!r}... has {len(text)} characters, allowed are {_MAX_LENGTH}")
+    word, _, tail = " ".join(text.split()).partition(" ")
+    match word.lower():
+        case "every" | "@every":
+            return Every(tail)
+        case "at":
+            return At(*(each for each in tail.split(",") if each.strip()))
+        case _:
+            try:
+                return Cron(text)
+            except TriggerError as error:
+                meant = _meant(text.strip())
+                raise TriggerError(f"{error}. Did you mean {meant!r}?") if meant else error from None
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class OpaqueTrigger:
+    """A trigger that this code does not know: kept and handed on as it is, never planned here.
+
+    Attributes:
+        why: What is not known about it.
+    """
+
+    why: str = field(compare=False)
+    _text: str = field(compare=False)
+    _canonical: str
+
+    def __init__(self, spec: Spec, *, why: str = "") -> None:
+        try:
+            text = json.dumps(spec, separators=(",", ":"))
+            canonical = json.dumps(spec, separators=(",", ":"), sort_keys=True)
+        except (TypeError, ValueError, RecursionError):
+            raise TriggerError(f"a trigger's spec is JSON, got {shown(spec)}") from None
+        object.__setattr__(self, "why", why)
+        object.__setattr__(self, "_text", text)
+        object.__setattr__(self, "_canonical", canonical)
+
+    def __repr__(self) -> str:
+        return f"OpaqueTrigger({self._text if len(self._text) <= 200 else self._text[:197] + '...'})"
+
+    def next_after(self, after: datetime) -> datetime | None:  # noqa: ARG002
+        """Raise.
+
+        Raises:
+            UnknownTrigger: Always; only code that knows the trigger can tell.
+        """
+        self._refuse()
+
+    def spec(self) -> Spec:
+        """Return the JSON form, as it was found."""
+        found: dict[str, JSON] = json.loads(self._text)
+        return found
+
+    def resolved(self, *, schedule_id: str, tz: str) -> OpaqueTrigger:  # noqa: ARG002
+        """Return this trigger: only code that knows it could fill anything in."""
+        return self
+
+    def _refuse(self) -> NoReturn:
+        why = self.why or "its kind, version or a field is not known"
+        raise UnknownTrigger(f"this node cannot plan the trigger {self!r}: {why}; upgrade tickonce or tzdata here")
+
+
+# -- one reader for each kind and version ------------------------------------------------------
+
+
+def _cron_1(spec: Spec) -> Cron:
+    _know(spec, "dialect", "expression", "tz")
+    dialect = _text(spec, "dialect")
+    if dialect != "unix":
+        raise UnknownTrigger(f"this release knows no cron dialect {dialect[:40]!r}")
+    expression, tz = _text(spec, "expression"), _text_or_none(spec, "tz")
+    if tz is not None and may_be_known_elsewhere(tz):
+        raise UnknownTrigger(_zone_fault(tz))
+    return Cron(expression, tz)
+
+
+def _every_1(spec: Spec) -> Every:
+    _know(spec, "period", "anchor", "spread", "shift")
+    spread = spec.get("spread", False)
+    if not isinstance(spread, bool):
+        raise TriggerError(f"spread: true or false is needed, got {shown(spread)}")
+    anchor, shift = _text_or_none(spec, "anchor"), _text_or_none(spec, "shift")
+    return Every(_text(spec, "period"), anchor, spread=spread, shift=shift)
+
+
+def _at_1(spec: Spec) -> At:
+    _know(spec, "instants")
+    instants = spec.get("instants")
+    if isinstance(instants, str) or not isinstance(instants, Sequence):
+        raise TriggerError(f"instants: a list of texts is needed, got {shown(instants)}")
+    texts = [each for each in instants if isinstance(each, str)]
+    if len(texts) < len(instants):
+        raise TriggerError(f"instants: each must be text, got {shown(instants)}")
+    return At(*texts)
+
+
+_READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {
+    ("cron", 1): _cron_1,
+    ("every", 1): _every_1,
+    ("at", 1): _at_1,
+}
+
+
+def _know(spec: Spec, *fields: str) -> None:
+    unknown = sorted(str(name)[:40] for name in spec.keys() - {"kind", "version", *fields})
+    if unknown:
+        raise UnknownTrigger(f"this release knows no field {', '.join(unknown)} of a trigger of kind {spec['kind']!r}")
+
+
+def _text(spec: Spec, name: str) -> str:
+    value = spec.get(name)
+    if not isinstance(value, str):
+        raise TriggerError(f"{name}: text is needed, got {shown(value)}")
+    return value
+
+
+def _text_or_none(spec: Spec, name: str) -> str | None:
+    return None if spec.get(name) is None else _text(spec, name)
+
+
+def _zone_fault(tz: str) -> str:
+    try:
+        Cron("* * * * *", tz)
+    except TriggerError as error:
+        return str(error)
+    return f"tz: {tz!r} is not known"
+
+
+def _meant(text: str) -> str:
+    """Return what a text that is no cron expression was probably meant to be, or nothing."""
+    try:
+        parse_duration(text)
+    except ConfigError:
+        try:
+            parse_instant(text, what="at")
+        except TriggerError:
+            return ""
+        return f"at {text}"
+    return f"every {text}"

@@ -1,0 +1,161 @@
+"""Recurring wall times: the next one at or after a given one, by shifting masks instead of stepping.
+
+A wall time is counted in seconds as if the wall were in UTC (see ``zones``); a day is counted from 1970-01-01. A year
+has one of 14 shapes (the weekday of its 1 January, leap or not), and for each shape the days that match are one
+integer of 366 bits. So finding a day costs a shift for each year looked at, and none is further away than 40 years.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from tickonce.triggers.instants import DAY
+
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_FIRST_DAY = date.min.toordinal() - _EPOCH_ORDINAL
+_LAST_DAY = date.max.toordinal() - _EPOCH_ORDINAL
+
+_ALL_DAYS_OF_MONTH = (1 << 32) - 2
+_ALL_MONTHS = (1 << 13) - 2
+_ALL_WEEKDAYS = (1 << 7) - 1
+#: The lengths of the months, for a common year and a leap year.
+_MONTHS = tuple((31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31) for leap in (0, 1))
+#: Each seventh day of a year; the last week reaches into the next year and is cut off there.
+_WEEKLY = sum(1 << day for day in range(0, 366, 7))
+
+
+def _lowest(mask: int) -> int:
+    """Return the number of the lowest bit of *mask*, which is not zero."""
+    return (mask & -mask).bit_length() - 1
+
+
+class Times:
+    """Times of day: every second whose hour, minute and second match. Each mask has a bit at least.
+
+    Attributes:
+        first: The earliest, in seconds since midnight.
+    """
+
+    __slots__ = ("_first_in_hour", "_first_in_minute", "_hours", "_minutes", "_seconds", "first")
+
+    def __init__(self, *, hours: int, minutes: int, seconds: int = 1) -> None:
+        self._hours, self._minutes, self._seconds = hours, minutes, seconds
+        self._first_in_minute = _lowest(seconds)
+        self._first_in_hour = _lowest(minutes) * 60 + self._first_in_minute
+        self.first = _lowest(hours) * 3_600 + self._first_in_hour
+
+    def at_or_after(self, second: int) -> int | None:
+        """Return the first match at or after *second* of the day, or None when none is left that day.
+
+        Example:
+            >>> Times(hours=1 << 9, minutes=1 << 30 | 1).at_or_after(9 * 3600 + 1) == 9 * 3600 + 30 * 60
+            True
+        """
+        hour, rest = divmod(second, 3_600)
+        if self._hours >> hour & 1:
+            minute, rest = divmod(rest, 60)
+            left = self._seconds >> rest
+            if left and self._minutes >> minute & 1:
+                return second + _lowest(left)
+            minute += 1
+            left = self._minutes >> minute
+            if left:
+                return hour * 3_600 + (minute + _lowest(left)) * 60 + self._first_in_minute
+        hour += 1
+        left = self._hours >> hour
+        return (hour + _lowest(left)) * 3_600 + self._first_in_hour if left else None
+
+
+class Days:
+    """Days by month, day of month and weekday.
+
+    Args:
+        months: Mask of months, bits 1 to 12.
+        days_of_month: Mask, bits 1 to 31.
+        weekdays: Mask, bits 0 (Sunday) to 6.
+        both: Whether a day must match by its number *and* its weekday; otherwise one of the two is enough.
+    """
+
+    __slots__ = ("_all", "_both", "_days_of_month", "_months", "_near", "_shapes", "_weekdays")
+
+    def __init__(self, *, months: int, days_of_month: int, weekdays: int, both: bool) -> None:
+        self._months, self._days_of_month, self._weekdays, self._both = months, days_of_month, weekdays, both
+        by_number, by_weekday = days_of_month == _ALL_DAYS_OF_MONTH, weekdays == _ALL_WEEKDAYS
+        self._all = months == _ALL_MONTHS and (by_number and by_weekday if both else by_number or by_weekday)
+        self._shapes: list[int | None] = [None] * 14
+        # Of the year found last: its first day, the next year's, its mask. Replaced whole, as threads share it.
+        self._near = (0, 0, 0)
+
+    def exist(self) -> bool:
+        """Return whether any day matches, ever."""
+        return any(self._shape(weekday, leap) for weekday in range(7) for leap in (1, 0))
+
+    def at_or_after(self, day: int) -> int | None:
+        """Return the first match at or after *day*, or None when none is left before the year 10000."""
+        if not _FIRST_DAY <= day <= _LAST_DAY:
+            if day > _LAST_DAY:
+                return None
+            day = _FIRST_DAY
+        if self._all:
+            return day
+        first, end, mask = self._near
+        if first <= day < end:
+            left = mask >> (day - first)
+            if left:
+                return day + _lowest(left)
+            day = end
+        return self._search(day)
+
+    def _search(self, day: int) -> int | None:
+        while day <= _LAST_DAY:
+            ordinal = date.fromordinal(day + _EPOCH_ORDINAL).replace(month=1, day=1).toordinal()
+            first = ordinal - _EPOCH_ORDINAL
+            year = date.fromordinal(ordinal).year
+            leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+            mask = self._shape(ordinal % 7, leap)
+            left = mask >> (day - first)
+            if left:
+                self._near = (first, first + 365 + leap, mask)
+                return day + _lowest(left)
+            day = first + 365 + leap
+        return None
+
+    def _shape(self, weekday: int, leap: int) -> int:
+        """Return the days that match in a year whose 1 January is *weekday* (0 is Sunday); bit 0 is that day."""
+        mask = self._shapes[weekday * 2 + leap]
+        if mask is None:
+            mask = self._shapes[weekday * 2 + leap] = self._make_shape(weekday, leap)
+        return mask
+
+    def _make_shape(self, weekday: int, leap: int) -> int:
+        in_months = by_number = by_weekday = begin = 0
+        for month, length in enumerate(_MONTHS[leap], 1):
+            if self._months >> month & 1:
+                whole = (1 << length) - 1
+                in_months |= whole << begin
+                by_number |= (self._days_of_month >> 1 & whole) << begin
+            begin += length
+        for each in range(7):
+            if self._weekdays >> each & 1:
+                by_weekday |= _WEEKLY << (each - weekday) % 7
+        return by_number & by_weekday if self._both else (by_number | by_weekday) & in_months
+
+
+class WallTimes:
+    """All times of day of *times* on all days of *days*."""
+
+    __slots__ = ("_days", "_times")
+
+    def __init__(self, days: Days, times: Times) -> None:
+        self._days, self._times = days, times
+
+    def at_or_after(self, wall: int) -> int | None:
+        """Return the first match at or after *wall*, or None when none is left before the year 10000."""
+        today, second = divmod(wall, DAY)
+        day = self._days.at_or_after(today)
+        if day == today:
+            found = self._times.at_or_after(second)
+            if found is not None:
+                return today * DAY + found
+            day = self._days.at_or_after(today + 1)
+        return None if day is None else day * DAY + self._times.first
