@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,7 @@ _DECODE: dict[str, Callable[[Any], Any]] = {
     "$decimal": Decimal,
     "$uuid": UUID,
     "$bytes": b64decode,
+    "$cut": str,
     "$tuple": lambda value: tuple(_untag(item) for item in value),
     "$set": lambda value: {_untag(item) for item in value},
     "$map": lambda value: {_untag(key): _untag(item) for key, item in value},
@@ -83,7 +85,9 @@ def encode_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """
     text = encode({"args": list(args), "kwargs": dict(kwargs)})
     if len(text.encode()) > ARGUMENT_BYTES:
-        raise ValueError(f"they have {len(text.encode())} bytes, allowed are {ARGUMENT_BYTES}; pass a key and look it up")
+        raise ValueError(
+            f"they have {len(text.encode())} bytes, allowed are {ARGUMENT_BYTES}; pass a key and look it up"
+        )
     return text
 
 
@@ -94,11 +98,22 @@ def decode_arguments(text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         ValueError: The text is not what ``encode_arguments`` writes.
     """
     value = decode(text)
-    if not (
-        isinstance(value, dict) and isinstance(value.get("args"), list) and isinstance(value.get("kwargs"), dict)
-    ):
+    if not (isinstance(value, dict) and isinstance(value.get("args"), list) and isinstance(value.get("kwargs"), dict)):
         raise ValueError("arguments must be an object with 'args' and 'kwargs'")
     return tuple(value["args"]), value["kwargs"]
+
+
+def encode_result(value: Any) -> str:
+    """Return a job's result as JSON text of at most 64 KB; of a longer one the beginning is kept, as ``{"$cut": ...}``.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    text = encode(value)
+    if len(text.encode()) <= KEPT_BYTES:
+        return text
+    # Quotes and backslashes double when the text is quoted once more.
+    return json.dumps({"$cut": text.encode()[: KEPT_BYTES // 2 - 64].decode(errors="ignore")}, ensure_ascii=False)
 
 
 def keep(text: str) -> str:
@@ -117,7 +132,7 @@ def _tag(value: Any, path: str) -> Any:
     if isinstance(value, bool | int | str | type(None)) and type(value) in _PLAIN:
         return value
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not isfinite(value):
             raise ValueError(f"{path} is {value!r}, which JSON cannot hold")
         return value
     if isinstance(value, Mapping):

@@ -97,5 +97,6 @@ class NodeConfig:
         least = self.takeover_after + max(self.poll, self.blind_poll) + timedelta(seconds=1)
         if policy.grace < least:
             raise ConfigError(
-                f"schedule {schedule_id!r}: grace must be at least takeover_after + poll + 1 s = {least}, got {policy.grace}"
+                f"schedule {schedule_id!r}: grace must be at least takeover_after + poll + 1 s = {least}, "
+                f"got {policy.grace}"
             )

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from tickonce.model import CutOff, Definition, Misfire, OnLost, Overlap, Policy
+from tickonce.model import NO_ARGUMENTS, CutOff, Definition, Misfire, OnLost, Overlap, Policy
 from tickonce.retry import Retry
 from tickonce.triggers import load_trigger
 
@@ -26,7 +26,6 @@ _POLICY_READERS: dict[str, Callable[[Any], Any]] = {
     "start_within": lambda value: timedelta(seconds=value),
     "timeout": lambda value: timedelta(seconds=value),
     "max_losses": int,
-    "retry": lambda value: Retry(**{**value, **{k: timedelta(seconds=value[k]) for k in ("delay", "limit") if k in value}}),
 }
 
 
@@ -54,9 +53,8 @@ def form_of(definition: Definition) -> dict[str, Any]:
 
 
 def definition_of(form: Mapping[str, Any]) -> Definition:
-    """Return the definition that *form* stands for; fields and kinds that this code does not know are kept as they are."""
-    known = {"job", "trigger", "arguments", "policy", "jitter", "start", "end", "queue", "priority", "owner", "description"}
-    extra = {name: value for name, value in form.items() if name not in known | {"tags"}}
+    """Return the definition that *form* stands for; what this code does not know of it is kept as it is."""
+    extra = {name: value for name, value in form.items() if name not in _KNOWN}
     policy = form.get("policy", {})
     try:
         read = policy_of(policy)
@@ -67,7 +65,7 @@ def definition_of(form: Mapping[str, Any]) -> Definition:
     return Definition(
         job=form["job"],
         trigger=load_trigger(form["trigger"]),
-        arguments=Definition.__dataclass_fields__["arguments"].default if arguments is None else _dump(arguments),
+        arguments=NO_ARGUMENTS if arguments is None else _dump(arguments),
         policy=read,
         jitter=timedelta(seconds=form.get("jitter", 0)),
         start=_instant(form.get("start")),
@@ -132,6 +130,11 @@ def hash_of(definition: Definition) -> str:
     return blake2b(dump_definition(definition).encode(), digest_size=16).hexdigest()
 
 
+def _retry_of(form: Mapping[str, Any]) -> Retry:
+    durations = {name: timedelta(seconds=form[name]) for name in ("delay", "limit") if name in form}
+    return Retry(**{**form, **durations})
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
@@ -152,3 +155,5 @@ def _dump(form: Any) -> str:
 _DEFAULTS = {
     item.name: item.default for item in fields(Definition) if item.name in {"queue", "priority", "owner", "description"}
 }
+_POLICY_READERS["retry"] = _retry_of
+_KNOWN = {item.name for item in fields(Definition)} - {"extra"}

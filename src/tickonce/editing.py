@@ -101,6 +101,7 @@ class Pause:
 
     def __call__(self, now: datetime, schedule: Schedule | None, open_runs: int) -> Change | None:
         """Decide."""
+        del open_runs  # what runs goes on
         found = _existing(self.schedule_id, schedule)
         if found.state is ScheduleState.ENDED:
             raise WrongState(f"schedule {self.schedule_id!r}", state="ended", wanted="active")
@@ -125,7 +126,8 @@ class Resume:
     """Go on after a pause, or after the schedule was set aside.
 
     Attributes:
-        missed: What happens to the fires since: one skip record (None), the newest runs, or all within the catch-up window.
+        missed: What happens to the fires since: one skip record (None), the newest runs, or all within the catch-up
+            window.
     """
 
     schedule_id: str
@@ -158,6 +160,7 @@ class Remove:
 
     def __call__(self, now: datetime, schedule: Schedule | None, open_runs: int) -> Change | None:
         """Decide."""
+        del open_runs  # what is open goes on
         found = _existing(self.schedule_id, schedule)
         skips = _lapsed(found, now, Reason.PAUSED if found.state is ScheduleState.PAUSED else Reason.REMOVED)
         after = replace(
@@ -284,9 +287,12 @@ class SetAside:
 
     def __call__(self, now: datetime, schedule: Schedule | None, open_runs: int) -> Change | None:
         """Decide."""
+        del open_runs
         if schedule is None or schedule.version != self.version or schedule.state is _GONE:
             return None
-        after = replace(schedule, state=ScheduleState.ASIDE, reason=self.reason, next_fire=None, due=None, updated_at=now)
+        after = replace(
+            schedule, state=ScheduleState.ASIDE, reason=self.reason, next_fire=None, due=None, updated_at=now
+        )
         return Change(schedule=after)
 
 
@@ -380,7 +386,7 @@ def _settled(now: datetime, schedule: Schedule, open_runs: int) -> Change:
         rest = skipped(schedule, after=planned.watermark, until=now, reason=Reason.CATCH_UP)
     except TriggerError:
         raise
-    except Exception as error:  # the old trigger is broken: an edit is how people mend it
+    except Exception as error:  # noqa: BLE001  # the old trigger is broken: an edit is how people mend it
         return Change(schedule=schedule, skips=(_unknown(schedule, now, f"trigger raised {error!r}"[:200]),))
     change = choose(planned, open_runs)
     if rest:
@@ -396,7 +402,7 @@ def _lapsed(schedule: Schedule, now: datetime, reason: str) -> tuple[Skip, ...]:
         reason = "set aside"
     try:
         return skipped(schedule, after=schedule.watermark, until=now, reason=reason)
-    except Exception:  # a broken trigger cannot say which fires these were; people may still pause or remove it
+    except Exception:  # noqa: BLE001  # a broken trigger cannot say which fires these were; people may still pause or remove it
         return (_unknown(schedule, now, reason),)
 
 
@@ -420,7 +426,7 @@ def _with(definition: Definition, changes: Mapping[str, Any]) -> Definition:
     """Return *definition* with fields of its own and of its policy replaced."""
     unknown = changes.keys() - _FIELDS - _POLICY_FIELDS
     if unknown:
-        raise DefinitionError(f"a schedule has no field {sorted(unknown)[0]!r}")
+        raise DefinitionError(f"a schedule has no field {min(unknown)!r}")
     policy = {name: value for name, value in changes.items() if name in _POLICY_FIELDS}
     own = {name: value for name, value in changes.items() if name in _FIELDS}
     if policy:

@@ -147,7 +147,9 @@ class JobExists(DefinitionError):
     code = "definition.job_exists"
 
     def __init__(self, job: str) -> None:
-        super().__init__(f'a job named {job!r} is registered already; give one of them a name: @scheduler.job(name="...")')
+        super().__init__(
+            f'a job named {job!r} is registered already; give one of them a name: @scheduler.job(name="...")'
+        )
         self.job = job
 
 
@@ -268,7 +270,8 @@ class RunOpen(Conflict):
 
     def __init__(self, schedule_id: str, *, open: int) -> None:
         super().__init__(
-            f"schedule {schedule_id!r} has {open} open run(s) and overlap='skip'; wait, cancel it, or set overlap='allow'"
+            f"schedule {schedule_id!r} has {open} open run(s) and overlap='skip'; "
+            "wait, cancel it, or set overlap='allow'"
         )
         self.schedule_id, self.open = schedule_id, open
 

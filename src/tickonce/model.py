@@ -18,6 +18,7 @@ from tickonce.retry import Retry
 from tickonce.triggers import OpaqueTrigger, Trigger
 
 BUCKETS = 1024
+NO_ARGUMENTS = '{"args":[],"kwargs":{}}'
 MAX_ID_BYTES = 190
 MAX_TOKEN_BYTES = 255
 _ILLEGAL = frozenset("@#~/?")
@@ -175,7 +176,7 @@ class Definition:
 
     job: str
     trigger: Trigger
-    arguments: str = '{"args":[],"kwargs":{}}'
+    arguments: str = NO_ARGUMENTS
     policy: Policy = Policy()
     jitter: timedelta = timedelta(0)
     start: datetime | None = None
@@ -199,7 +200,9 @@ class Definition:
         for name in ("start", "end"):
             value: datetime | None = getattr(self, name)
             if value is not None and value.tzinfo is None:
-                raise DefinitionError(f"{name} must be aware, got {value!r}; write {value!r}.astimezone() or add a zone")
+                raise DefinitionError(
+                    f"{name} must be aware, got {value!r}; write {value!r}.astimezone() or add a zone"
+                )
         if self.start is not None and self.end is not None and self.end < self.start:
             raise DefinitionError(f"end must not be before start, got {self.start} and {self.end}")
         if not -32768 <= self.priority <= 32767:
@@ -606,7 +609,8 @@ def check_id(id: str) -> str:
     """Return *id* when it is legal.
 
     Raises:
-        BadId: It is empty, longer than 190 bytes, not NFC, or has one of ``@ # ~ / ?``, white space or control characters.
+        BadId: It is empty, longer than 190 bytes, not NFC, or has one of ``@ # ~ / ?``, white space or control
+            characters.
     """
     if not isinstance(id, str):
         raise BadId(str(id), reason=f"ids are text, not {type(id).__name__}")
@@ -624,5 +628,3 @@ def check_id(id: str) -> str:
     if not unicodedata.is_normalized("NFC", id):
         raise BadId(id, reason="it is not in Unicode form NFC; write unicodedata.normalize('NFC', id)")
     return id
-
-

@@ -29,8 +29,8 @@ def plan(
         schedule: As read from the store.
         now: The store's instant.
         limit: Fires launched at most; what is left stays due.
-        settle: Deal with every fire scheduled at or before *now*, also with one whose jitter still runs: what an edit owes
-            to the old definition.
+        settle: Deal with every fire scheduled at or before *now*, also with one whose jitter still runs: what an edit
+            owes to the old definition.
         orphaned: No live node has declared the schedule for an hour: its fires are skipped with that reason.
     """
     if schedule.next_fire is None or schedule.state not in (ScheduleState.ACTIVE, ScheduleState.PAUSED):
@@ -241,8 +241,8 @@ def _span(schedule: Schedule, first: datetime, last: datetime, reason: str) -> S
 def _newest(definition: Definition, first: datetime, until: datetime) -> datetime:
     """Return the newest fire at or before *until*; *first* is a fire at or before it.
 
-    Looks back from *until* in doubling steps until a fire is found, then halves the distance: about two logarithms of the
-    gap, never a walk through a month of seconds.
+    Looks back from *until* in doubling steps until a fire is found, then halves the distance: about two logarithms of
+    the gap, never a walk through a month of seconds.
     """
     low, back = first, timedelta(milliseconds=1)
     while until - back > first:

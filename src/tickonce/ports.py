@@ -1,9 +1,11 @@
 """What the engine and the scheduler need from the outside; the docstrings are the contracts.
 
-The contract suite in ``tickonce.testing`` has a test per sentence, and every store passes it, the memory store included.
-Words used below: *the instant* is the store's own clock inside the step; *alive* is a node whose row is in state ALIVE or
-LEAVING. A method that writes is one atomic step: all of it happens or none, and no two steps on one row overlap. Any of
-them may raise StoreUnavailable, StoreBusy or StoreError; after StoreUnavailable the step may have happened or not.
+The contract suite in ``tickonce.testing`` has a test per sentence, and every store passes it, the memory store
+included. Words used below: *the instant* is the store's own clock inside the step; *alive* is a node whose row is in
+state ALIVE or LEAVING. A method that writes is one atomic step: all of it happens or none, and no two steps on one row
+overlap. Any of them may raise StoreUnavailable, StoreBusy or StoreError; after StoreUnavailable the step may have
+happened
+or not.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from tickonce.config import Retention
 from tickonce.model import (
@@ -34,7 +36,8 @@ from tickonce.model import (
 from tickonce.partition import Share
 
 Decide: TypeAlias = Callable[[datetime, Schedule | None, int], Change | None]
-"""``decide(instant, schedule, open_runs)``: pure; called inside the step, with the row locked and its open runs counted.
+"""``decide(instant, schedule, open_runs)``: pure; called inside the step, with the row locked and its open runs
+counted.
 
 The schedule is None when the id has no row; a tombstone is handed over like any row. None returned: nothing is written.
 What it raises leaves the store unchanged and reaches the caller. A store may call it again when the step is retried.
@@ -71,7 +74,9 @@ class Notifier(Protocol):
     """Hints that the store has changed. They only shorten waits: a lost, late or repeated one changes nothing else."""
 
     def wait(self, timeout: timedelta) -> frozenset[str]:
-        """Wait for hints, at most *timeout*; return their kinds: ``schedules``, ``runs``, ``nodes``; empty when none came.
+        """Wait for hints, at most *timeout*; return their kinds; empty when none came.
+
+        Kinds are ``schedules``, ``runs`` and ``nodes``.
 
         Raises:
             StoreUnavailable: The connection is gone; the next call makes a new one.
@@ -81,11 +86,27 @@ class Notifier(Protocol):
         """End; a wait in another thread returns or raises soon."""
 
 
-class Runner(Protocol):
-    """Carries out the function of a run somewhere: in a thread, on an event loop."""
+class Work(Protocol):
+    """One attempt at a run, ready to be carried out. Neither form raises, but for the cancellation of its task."""
 
-    def start(self, call: Callable[[], Any], *, name: str, done: Callable[[], None]) -> None:
-        """Begin ``call()`` without waiting for it; then call ``done()``."""
+    #: Set by a runner that can stop the work from outside; called by the engine, from any thread.
+    interrupt: Callable[[], None] | None
+
+    def perform(self) -> None:
+        """Carry it out here and now."""
+
+    async def perform_async(self) -> None:
+        """Carry it out as a coroutine."""
+
+
+class Runner(Protocol):
+    """Carries out work somewhere: in threads, on an event loop."""
+
+    def start(self, work: Work) -> None:
+        """Begin without waiting for it. The engine counts slots; a runner never refuses."""
+
+    def close(self) -> None:
+        """Let go of idle threads; work that still runs goes on or is abandoned with the process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +164,8 @@ class Edits(Protocol):
     def change(self, schedule_id: str, decide: Decide) -> Schedule | None:
         """Lock the schedule's row, call *decide*, write what it says; return the row as it is then.
 
-        Runs in the change become pending, manual runs too. The version is raised; a new row's starts at random. The first
-        skip record continues the one named by ``extends``, or stands alone if that one is gone.
+        Runs in the change become pending, manual runs too. The version is raised; a new row's starts at random. The
+        first skip record continues the one named by ``extends``, or stands alone if that one is gone.
 
         Raises:
             RunExists: A manual run's token is there already; nothing was changed.
@@ -198,8 +219,8 @@ class Store(Edits, Protocol):
     def beat(self, node: Node) -> Beat:
         """Extend the node's life to the instant plus its lease and write how it is (state, busy, serving, ticked_at).
 
-        Accepted while the row is alive, also when its lease is over but nobody declared it dead. Not accepted once it is
-        DEAD, GONE or absent; then nothing is written, and no later beat is accepted either.
+        Accepted while the row is alive, also when its lease is over but nobody declared it dead. Not accepted once it
+        is DEAD, GONE or absent; then nothing is written, and no later beat is accepted either.
         """
 
     def expire(self, node_id: NodeId, dead: Collection[NodeId]) -> list[NodeId]:
@@ -229,23 +250,25 @@ class Store(Edits, Protocol):
     ) -> Poll:
         """Look, without locking, at what is due here and when to look again.
 
-        A schedule is due here when the instant is at or past its ``due`` plus this node's delay for its bucket: none for
-        the owner, *takeover_after* for the second, twice that for the third, five times for the rest. The oldest *limit*
-        of them are returned, none of *leave_out*; those do not count for ``next_here`` either. *low* may hide schedules
-        that are due before it, and nothing else. ``next_here`` and ``next_run`` are looked for up to *horizon* ahead.
+        A schedule is due here when the instant is at or past its ``due`` plus this node's delay for its bucket: none
+        for the owner, *takeover_after* for the second, twice that for the third, five times for the rest. The oldest
+        *limit* of them are returned, none of *leave_out*; those do not count for ``next_here`` either. *low* may hide
+        schedules that are due before it, and nothing else. ``next_here`` and ``next_run`` are looked for up to
+        *horizon* ahead.
         """
 
     def launch(self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves) -> Launched:
-        """For each plan: if the version is still the one read, count open runs, write ``choose(plan, open)``; else nothing.
+        """Write ``choose(plan, open_runs)`` for each plan whose schedule's version is still the one read.
 
-        Plans are independent: one that cannot be applied harms no other. A row locked by somebody else is reported as
-        locked, not waited for. Up to *slots* of the runs that *serves* takes and that are due are inserted as claimed by
-        the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is alive. A token
-        that exists already leaves its schedule unchanged and is reported as taken.
+        The open runs are counted inside the step. For a plan whose version has moved nothing is written. Plans are
+        independent: one that cannot be applied harms no other. A row locked by somebody else is reported as
+        locked, not waited for. Up to *slots* of the runs that *serves* takes and that are due are inserted as claimed
+        by the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is alive. A
+        token that exists already leaves its schedule unchanged and is reported as taken.
         """
 
     def raise_watermarks(self, watermarks: Mapping[str, datetime]) -> list[str]:
-        """Move watermarks that are older than those given forward to them; return the ids of schedules that were behind.
+        """Move watermarks forward to those given; return the ids of the schedules that were behind.
 
         For a store that went back in time: next fire and due move past the watermark, too.
         """
@@ -256,8 +279,8 @@ class Store(Edits, Protocol):
         """Take up to *limit* runs for the node, highest priority first, then by due time.
 
         Free means pending, due at or before the instant, not too late to start, and taken by *serves*. A run is never
-        handed to two callers; each claim raises its attempt by one. Rows locked by somebody else are passed over. Nothing
-        is done unless *node_id* is alive.
+        handed to two callers; each claim raises its attempt by one. Rows locked by somebody else are passed over.
+        Nothing is done unless *node_id* is alive.
         """
 
     def held(self, node_id: NodeId) -> list[Run]:
@@ -274,9 +297,9 @@ class Store(Edits, Protocol):
     def finish(self, outcomes: Sequence[Outcome]) -> list[bool]:
         """Write how attempts ended; an answer per outcome: False when node, attempt and state did not match any more.
 
-        A retry (PENDING, failed) counts a failure and sets due; a hand-back (PENDING, not failed) sets due to the instant.
-        A run that is asked to cancel is not retried: it ends as cancelled. One outcome that the store refuses for its
-        content harms no other: it is written with its result dropped and its error telling why.
+        A retry (PENDING, failed) counts a failure and sets due; a hand-back (PENDING, not failed) sets due to the
+        instant. A run that is asked to cancel is not retried: it ends as cancelled. One outcome that the store refuses
+        for its content harms no other: it is written with its result dropped and its error telling why.
         """
 
     def recover(self, *, limit: int = 500) -> list[Run]:
@@ -320,9 +343,7 @@ class Store(Edits, Protocol):
     def runs(self, which: RunFilter, *, limit: int = 100, cursor: str | None = None) -> Page[Run]:
         """Return runs, newest scheduled time first."""
 
-    def skips(
-        self, schedule_id: str | None = None, *, limit: int = 100, cursor: str | None = None
-    ) -> Page[Skip]:
+    def skips(self, schedule_id: str | None = None, *, limit: int = 100, cursor: str | None = None) -> Page[Skip]:
         """Return skip records, newest first."""
 
     def ids(self, like: str | None = None, *, limit: int = 10_000) -> list[str]:

@@ -1,0 +1,1 @@
+"""What a node does: look, plan, launch, carry out, beat, recover."""

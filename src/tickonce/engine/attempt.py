@@ -1,0 +1,179 @@
+"""One attempt at a run: calls the job's function and says how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+
+from tickonce.codec import decode_arguments, encode_result, keep
+from tickonce.context import RunContext
+from tickonce.engine.storetime import StoreTime
+from tickonce.errors import BadArguments, ResultError, RunCancelled, RunTimeout
+from tickonce.jobs import Job
+from tickonce.model import NodeId, OnLost, Outcome, Run, RunState
+from tickonce.ports import Clock
+from tickonce.retry import NO_RETRIES
+
+_log = logging.getLogger("tickonce.run")
+
+
+class Attempt:
+    """Work for a runner. It asks *gate* once more just before the function is called, and hands its outcome to *ended*.
+
+    Attributes:
+        deadline: Monotonic time at which its timeout is over, once it has begun.
+        overdue: It ignored its timeout and still runs.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        job: Job[..., object],
+        node: NodeId,
+        *,
+        clock: Clock,
+        time: StoreTime,
+        gate: Callable[[Attempt], bool],
+        ended: Callable[[Attempt, Outcome], None],
+        report: Callable[..., None],
+    ) -> None:
+        self.run, self.job, self.node = run, job, node
+        self.context = RunContext(run, clock=clock, report=report)
+        self.interrupt: Callable[[], None] | None = None
+        self.deadline: timedelta | None = None
+        self.overdue = False
+        self.begun = False
+        self._clock, self._time, self._gate, self._ended = clock, time, gate, ended
+        self._started_at = run.started_at
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Token and attempt."""
+        return self.run.token, self.run.attempt
+
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long it may take."""
+        return self.run.policy.timeout or self.job.options.timeout
+
+    def stop(self, reason: str) -> None:
+        """Ask it to stop: coroutines are cancelled, functions are told."""
+        self.context.cancel(reason)
+        # One that has not begun meets the gate, which sees the reason; a task cancelled before its first step would end
+        # without a word.
+        if self.begun and self.interrupt is not None:
+            self.interrupt()
+
+    def begin(self) -> None:
+        """Start its time; the gate calls this when it lets the attempt through."""
+        self._started_at = self._time.now()
+        if self.timeout is not None:
+            self.deadline = self._clock.monotonic() + self.timeout
+        self.begun = True
+
+    def perform(self) -> None:
+        """Carry it out in this thread."""
+        if not self._gate(self):
+            return
+        try:
+            args, kwargs = self._arguments()
+            with self.context.entered():
+                result = self.job.function(*args, **kwargs)
+            outcome = self._success(result)
+        except BaseException as error:  # noqa: BLE001  # SystemExit in a job ends the job, not the node
+            outcome = self._failure(error)
+        self._ended(self, outcome)
+
+    async def perform_async(self) -> None:
+        """Carry it out on this event loop."""
+        if self.run.policy.on_lost is OnLost.FAIL:
+            # Here the gate asks the store, and the loop must not wait for that.
+            through = await asyncio.to_thread(self._gate, self)
+        else:
+            through = self._gate(self)
+        if not through:
+            return
+        try:
+            if self.context.cancel_reason is not None:
+                raise asyncio.CancelledError
+            args, kwargs = self._arguments()
+            with self.context.entered():
+                result = await self.job.function(*args, **kwargs)  # type: ignore[misc]  # it is a coroutine function
+            outcome = self._success(result)
+        except BaseException as error:  # noqa: BLE001  # a cancelled task, too, has an outcome
+            outcome = self._failure(error)
+        self._ended(self, outcome)
+
+    def outcome(self, state: RunState, **more: object) -> Outcome:
+        """Return an outcome of this attempt."""
+        return Outcome(
+            token=self.run.token,
+            attempt=self.run.attempt,
+            node=self.node,
+            state=state,
+            started_at=self._started_at,
+            finished_at=self._time.now(),
+            **more,  # type: ignore[arg-type]
+        )
+
+    def _arguments(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        try:
+            return decode_arguments(self.run.arguments)
+        except ValueError as error:
+            raise BadArguments(self.run.job, reason=str(error)) from error
+
+    def _success(self, result: object) -> Outcome:
+        if self.context.cancel_reason == "timeout":
+            raise self._timed_out()
+        try:
+            text = None if result is None else encode_result(result)
+        except ValueError as error:
+            raise ResultError(
+                f"the job ended well, but its result cannot be kept: {error}; return None or plain JSON values"
+            ) from error
+        return self.outcome(RunState.SUCCEEDED, result=text)
+
+    def _failure(self, error: BaseException) -> Outcome:
+        reason = self.context.cancel_reason
+        if reason == "timeout" and not isinstance(error, RunTimeout):
+            late = self._timed_out()
+            late.__cause__ = error
+            error = late
+        if isinstance(error, asyncio.CancelledError | RunCancelled) and reason is not None:
+            return self._stopped(reason)
+        text = keep("".join(traceback.format_exception(error)))
+        failures = self.run.failures + 1
+        retry = self.run.policy.retry or self.job.options.retry or NO_RETRIES
+        wait = retry.wait(failures, token=self.run.token)
+        then = "no retry is left" if wait is None else f"retry in {wait.total_seconds():.1f} s"
+        _log.error(
+            "run %s failed (attempt %d, failure %d; %s)",
+            self.run.token,
+            self.run.attempt,
+            failures,
+            then,
+            exc_info=error,
+            extra=self.extra,
+        )
+        if wait is None:
+            return self.outcome(RunState.FAILED, failed=True, error=text)
+        return self.outcome(RunState.PENDING, failed=True, error=text, due=self._time.now() + wait)
+
+    def _stopped(self, reason: str) -> Outcome:
+        if reason == "cancelled":
+            return self.outcome(RunState.CANCELLED, reason=reason)
+        if self.run.policy.on_lost is OnLost.FAIL:
+            return self.outcome(RunState.LOST, reason=f"interrupted: {reason}")
+        return self.outcome(RunState.PENDING, reason=reason)
+
+    def _timed_out(self) -> RunTimeout:
+        return RunTimeout(self.run.token, seconds=(self.timeout or timedelta(0)).total_seconds())
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """What log records about this attempt carry."""
+        run = self.run
+        return {"token": run.token, "attempt": run.attempt, "schedule_id": run.schedule_id, "job": run.job}

@@ -1,0 +1,261 @@
+"""Look, plan, launch: the loop that turns due schedules into runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from tickonce.config import NodeConfig
+from tickonce.editing import SetAside
+from tickonce.engine.lease import Lease
+from tickonce.engine.storetime import StoreTime
+from tickonce.engine.worker import Worker
+from tickonce.errors import StoreUnavailable, UnknownTrigger
+from tickonce.events import Event, Events
+from tickonce.model import Launched, NodeId, Plan, Poll, Schedule
+from tickonce.partition import Share
+from tickonce.planning import plan
+from tickonce.ports import Clock, Store
+
+_log = logging.getLogger("tickonce.tick")
+
+#: First and longest wait before a schedule that could not be applied is tried again.
+FIRST_WAIT = timedelta(milliseconds=50)
+LONGEST_WAIT = timedelta(seconds=1)
+#: How long a schedule that this code does not understand is left to others.
+LEFT_TO_OTHERS = timedelta(minutes=1)
+#: How often the lower bound of the due query is dropped.
+UNBOUNDED_EVERY = timedelta(minutes=1)
+#: How long moved watermarks are remembered, against a store that goes back in time.
+REMEMBERED = timedelta(minutes=10)
+#: A pass that takes longer says that this node does not keep up: it then owns no buckets.
+STUCK_AFTER = timedelta(seconds=2)
+
+_ZERO = timedelta(0)
+
+
+class Ticker:
+    """One pass is ``step()``: it launches all that is due here and returns how long nothing more will be."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        config: NodeConfig,
+        clock: Clock,
+        time: StoreTime,
+        lease: Lease,
+        worker: Worker,
+        events: Events,
+        on_unknown: Callable[[], None],
+    ) -> None:
+        self._store, self._config, self._clock = store, config, clock
+        self._time, self._lease, self._worker, self._events = time, lease, worker, events
+        self._on_unknown = on_unknown
+        self._waits: dict[str, tuple[timedelta, timedelta]] = {}
+        self._moved: dict[str, tuple[datetime, timedelta]] = {}
+        self._low: datetime | None = None
+        self._unbounded_at = timedelta(days=-1)
+        self._forgot_at = _ZERO
+        self._run_wait = FIRST_WAIT
+        self._began: timedelta | None = None
+        self._wakes_at: timedelta | None = None
+        self._poll_every = config.poll if store.notifies else config.blind_poll
+        self.node: NodeId = ""
+        self.up_since: datetime | None = None
+        self.shares: tuple[Share, ...] = ()
+        self.ticked_at: datetime | None = None
+
+    def step(self) -> timedelta:
+        """Launch what is due; return how long to wait before there is more to do."""
+        now = self._clock.monotonic()
+        if not self._lease.holds(now) or self._time.jumped or not self.shares:
+            # Not a failure: the beat will change it, and wakes this thread when it does.
+            return self._sleep(self._config.blind_poll)
+        self._began = now
+        try:
+            poll = self._look(now)
+            wait = self._deal(poll, now)
+        except BaseException:
+            self._low = None
+            raise
+        finally:
+            self._began = None
+        self.ticked_at = poll.instant
+        return self._sleep(wait)
+
+    def serving(self, now: timedelta) -> bool:
+        """Whether the loop keeps up: it is neither stuck in a pass nor late to wake."""
+        began, wakes_at = self._began, self._wakes_at
+        if began is not None:
+            return now - began < STUCK_AFTER
+        return wakes_at is None or now - wakes_at < STUCK_AFTER
+
+    # -- one pass ----------------------------------------------------------------------------
+
+    def _look(self, now: timedelta) -> Poll:
+        if now - self._unbounded_at >= UNBOUNDED_EVERY:
+            self._low = None
+        poll = self._store.due(
+            self.shares,
+            takeover_after=self._config.takeover_after,
+            serves=self._worker.serves,
+            limit=self._config.batch,
+            low=self._low,
+            leave_out=self._left_out(now),
+        )
+        self._time.learned(poll.instant, sent=now)
+        if self._low is None:
+            self._unbounded_at = now
+            self._low = poll.low
+        return poll
+
+    def _deal(self, poll: Poll, now: timedelta) -> timedelta:
+        plans = self._plans(poll)
+        if plans:
+            launched = self._launch(plans)
+            self._after(launched, plans, now)
+        if now - self._forgot_at >= UNBOUNDED_EVERY:
+            self._forget(now)
+        return self._next(poll, now)
+
+    def _plans(self, poll: Poll) -> list[Plan]:
+        plans: list[Plan] = []
+        behind: dict[str, datetime] = {}
+        for schedule in poll.due:
+            moved = self._moved.get(schedule.id)
+            if moved is not None and schedule.watermark < moved[0]:
+                behind[schedule.id] = moved[0]
+            elif not schedule.definition.known:
+                self._leave(schedule.id, LEFT_TO_OTHERS)
+            else:
+                planned = self._plan(schedule, poll.instant)
+                if planned is not None:
+                    plans.append(planned)
+        if behind:
+            self._rewound(behind)
+        return plans
+
+    def _plan(self, schedule: Schedule, now: datetime) -> Plan | None:
+        try:
+            planned = plan(schedule, now, orphaned=self._orphaned(schedule, now))
+        except UnknownTrigger:
+            self._leave(schedule.id, LEFT_TO_OTHERS)
+        except Exception as error:  # noqa: BLE001  # whatever a trigger raises harms its schedule alone
+            self._put_off(schedule.id)
+            _log.exception("schedule %r is set aside: its trigger raised", schedule.id)
+            reason = f"trigger raised {type(error).__name__}: {error}"[:500]
+            self._store.change(schedule.id, SetAside(schedule_id=schedule.id, version=schedule.version, reason=reason))
+            self._events.emit(Event(kind="set_aside", schedule_id=schedule.id, reason=reason))
+        else:
+            if planned is None:
+                self._put_off(schedule.id)
+            return planned
+        return None
+
+    def _orphaned(self, schedule: Schedule, now: datetime) -> bool:
+        """Whether no live node has declared it for an hour, as far as this node has been up to see that."""
+        if schedule.declaration is None or self.up_since is None:
+            return False
+        border = now - self._config.orphan_after
+        return schedule.declaration.seen_at < border and self.up_since < border
+
+    def _launch(self, plans: list[Plan]) -> Launched:
+        slots = self._worker.reserve()
+        sent = self._clock.monotonic()
+        try:
+            launched = self._store.launch(self.node, plans, slots=slots, serves=self._worker.serves)
+        except BaseException as error:
+            self._worker.release(slots)
+            if isinstance(error, StoreUnavailable):
+                self._on_unknown()  # it may have happened: ask what we hold
+            for planned in plans:
+                self._put_off(planned.schedule.id)
+            raise
+        self._time.learned(launched.instant, sent=sent)
+        self._worker.start(launched.claimed, reserved=slots)
+        return launched
+
+    def _after(self, launched: Launched, plans: list[Plan], now: timedelta) -> None:
+        if not launched.alive:
+            self._lease.lost()
+            self._on_unknown()
+        for change in launched.changes:
+            schedule = change.schedule
+            self._waits.pop(schedule.id, None)
+            self._moved[schedule.id] = (schedule.watermark, now)
+            for skip in change.skips:
+                self._events.emit(Event(kind="skipped", schedule_id=schedule.id, skip=skip, reason=skip.reason))
+        for schedule_id in (*launched.locked, *launched.lost):
+            self._put_off(schedule_id)
+        if launched.pending:
+            self._worker.want_claim()
+        if launched.taken:
+            _log.error("run %s exists already though its schedule had not dealt with it", launched.taken[0])
+            taken = set(launched.taken)
+            self._rewound(
+                {
+                    planned.schedule.id: fire.scheduled_time
+                    for planned in plans
+                    for fire in planned.fires
+                    if fire.token in taken
+                }
+            )
+
+    def _rewound(self, behind: dict[str, datetime]) -> None:
+        """The store went back in time (a restored backup, a lost commit): write the watermarks back, and say so."""
+        ids = self._store.raise_watermarks(behind)
+        if ids:
+            _log.error(
+                "the store went back in time: watermarks of %d schedule(s) were written back, %r first",
+                len(ids),
+                ids[0],
+            )
+        for schedule_id in ids:
+            self._events.emit(Event(kind="rewound", schedule_id=schedule_id, reason="the store went back in time"))
+
+    # -- waiting -----------------------------------------------------------------------------
+
+    def _next(self, poll: Poll, now: timedelta) -> timedelta:
+        if poll.more:
+            return _ZERO
+        instant = self._time.now()
+        wait = self._poll_every
+        if poll.next_here is not None:
+            wait = min(wait, poll.next_here - instant)
+        if poll.next_run is not None:
+            wait = min(wait, self._run_due(poll.next_run, instant))
+        for until, _ in self._waits.values():
+            wait = min(wait, until - now)
+        return max(_ZERO, wait)
+
+    def _run_due(self, due: datetime, instant: datetime) -> timedelta:
+        if due > instant:
+            self._run_wait = FIRST_WAIT
+            return due - instant
+        self._worker.want_claim()
+        # Should the claim bring nothing (rows locked, another node faster), look again, less and less often.
+        wait, self._run_wait = self._run_wait, min(self._run_wait * 2, LONGEST_WAIT)
+        return wait
+
+    def _sleep(self, wait: timedelta) -> timedelta:
+        self._wakes_at = self._clock.monotonic() + wait
+        return wait
+
+    def _put_off(self, schedule_id: str) -> None:
+        """Leave a schedule that could not be applied out for a while: no hot loop, and nobody waits behind it."""
+        _, last = self._waits.get(schedule_id, (_ZERO, _ZERO))
+        self._leave(schedule_id, min(max(last * 2, FIRST_WAIT), LONGEST_WAIT))
+
+    def _leave(self, schedule_id: str, wait: timedelta) -> None:
+        self._waits[schedule_id] = (self._clock.monotonic() + wait, wait)
+
+    def _left_out(self, now: timedelta) -> tuple[str, ...]:
+        return tuple(schedule_id for schedule_id, (until, _) in self._waits.items() if until > now)
+
+    def _forget(self, now: timedelta) -> None:
+        """Drop what has been remembered for long enough."""
+        self._forgot_at = now
+        self._waits = {key: value for key, value in self._waits.items() if value[0] + LONGEST_WAIT > now}
+        self._moved = {key: value for key, value in self._moved.items() if now - value[1] <= REMEMBERED}

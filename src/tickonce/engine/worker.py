@@ -1,0 +1,314 @@
+"""Slots and the door: what a node carries out, and how much of it at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias
+
+from tickonce.config import NodeConfig
+from tickonce.engine.attempt import Attempt
+from tickonce.engine.door import Door
+from tickonce.engine.lease import Lease
+from tickonce.engine.storetime import StoreTime
+from tickonce.engine.writer import Writer
+from tickonce.errors import StoreError
+from tickonce.events import Event, Events
+from tickonce.jobs import Jobs
+from tickonce.model import CutOff, Held, NodeId, OnLost, Outcome, Run, RunState
+from tickonce.ports import Clock, Runner, Serves, Store
+
+_log = logging.getLogger("tickonce.run")
+
+Key: TypeAlias = tuple[str, int]
+
+
+class Worker:
+    """Carries out runs that the store says this node holds, at most *slots* at a time.
+
+    A slot is busy from the moment a run is handed to a runner until its function has ended, whatever the store thinks
+    of it meanwhile: a thread that ignores its timeout, or that a dead incarnation left behind, still takes its place.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        jobs: Jobs,
+        *,
+        config: NodeConfig,
+        clock: Clock,
+        time: StoreTime,
+        lease: Lease,
+        writer: Writer,
+        events: Events,
+        runners: Mapping[str, Runner],
+    ) -> None:
+        self._store, self._jobs, self._config = store, jobs, config
+        self._clock, self._time, self._lease = clock, time, lease
+        self._writer, self._events, self._runners = writer, events, runners
+        self._door = Door()
+        self._lock = threading.Lock()
+        self._active: dict[Key, Attempt] = {}
+        self._waiting: deque[Attempt] = deque()
+        self._reserved = 0
+        self._node: NodeId = ""
+        self._stopping = False
+        self._fuse = True
+        self._claim_wanted = False
+        self.idle = clock.signal()
+        writer.on_written = self._written
+
+    # -- what the node can take --------------------------------------------------------------
+
+    @property
+    def serves(self) -> Serves:
+        """Jobs and queues that this node carries out."""
+        return Serves(jobs=self._jobs.names(), queues=frozenset(self._config.queues))
+
+    @property
+    def busy(self) -> int:
+        """Slots in use."""
+        return len(self._active)
+
+    @property
+    def holding(self) -> int:
+        """Runs in hand: busy slots and what waits for one."""
+        return len(self._active) + len(self._waiting)
+
+    def reserve(self) -> int:
+        """Take all free slots for a launch, or none while older runs are waiting to be claimed."""
+        with self._lock:
+            if self._stopping or not self._fuse:
+                return 0
+            free = self._free()
+            self._reserved += free
+            return free
+
+    def release(self, reserved: int) -> None:
+        """Give back slots that a launch did not use."""
+        if reserved:
+            with self._lock:
+                self._reserved -= reserved
+
+    def incarnation(self, node: NodeId) -> None:
+        """Work for a new incarnation: what the old one had not begun is not ours any more."""
+        with self._lock:
+            if self._node and self._node != node:
+                self._waiting.clear()
+            self._node = node
+
+    def _free(self) -> int:
+        return max(0, self._config.slots - len(self._active) - len(self._waiting) - self._reserved)
+
+    # -- work comes in -----------------------------------------------------------------------
+
+    def start(self, runs: Iterable[Run], *, reserved: int = 0) -> None:
+        """Take runs that the store gave to this node, each attempt once, and begin as many as there are slots."""
+        new = [attempt for run in runs if (attempt := self._entered(run)) is not None]
+        with self._lock:
+            self._reserved -= reserved
+            self._waiting.extend(new)
+            begin = self._next()
+        self._begin(begin)
+
+    def unknown(self, held: Iterable[Held]) -> bool:
+        """Whether the store says that we hold something that never came through the door."""
+        return any(not self._door.knows(item.token, item.attempt) for item in held)
+
+    def adopt(self) -> None:
+        """Start what the store says we hold and we do not know: the reply that told us was lost."""
+        runs = self._store.held(self._node)
+        found = [run for run in runs if not self._door.knows(run.token, run.attempt)]
+        if found:
+            _log.warning("adopting %d run(s) whose launch or claim got no answer: %s", len(found), found[0].token)
+            self.start(found)
+
+    def hear(self, held: Iterable[Held]) -> None:
+        """Pass on to running attempts that they were asked to cancel."""
+        for item in held:
+            if item.cancelling:
+                self._cancel((item.token, item.attempt))
+
+    def want_claim(self) -> None:
+        """Something may be pending that this node can carry out."""
+        self._claim_wanted = True
+        self._writer.wake()
+
+    def claim(self) -> None:
+        """Fill free slots with pending runs, if there may be any; the work thread calls this at each pass."""
+        if not self._claim_wanted or self._stopping or not self._lease.holds(self._clock.monotonic()):
+            return
+        with self._lock:
+            limit = self._free()
+            self._reserved += limit
+        if not limit:
+            return
+        self._claim_wanted = False
+        try:
+            runs = self._store.claim(self._node, serves=self.serves, limit=limit)
+        except BaseException:
+            self._claim_wanted = True
+            self.release(limit)
+            raise
+        # A full claim says that more is waiting: those are older than what is due next, and go first.
+        self._claim_wanted = len(runs) == limit
+        self._fuse = not self._claim_wanted
+        self.start(runs, reserved=limit)
+
+    def _entered(self, run: Run) -> Attempt | None:
+        if not self._door.enter(run.token, run.attempt):
+            return None
+        job = self._jobs.find(run.job)
+        if job is None:
+            _log.error("run %s: job %r is not registered here; handing it back", run.token, run.job)
+            self._writer.add(
+                Outcome(token=run.token, attempt=run.attempt, node=self._node, state=RunState.PENDING), run
+            )
+            return None
+        return Attempt(
+            run,
+            job,
+            self._node,
+            clock=self._clock,
+            time=self._time,
+            gate=self._gate,
+            ended=self._ended,
+            report=partial(self._writer.progress, run, self._node),
+        )
+
+    def _next(self) -> list[Attempt]:
+        """Move waiting attempts into free slots; under the lock."""
+        begin: list[Attempt] = []
+        if self._lease.holds(self._clock.monotonic()):
+            while self._waiting and len(self._active) < self._config.slots:
+                attempt = self._waiting.popleft()
+                self._active[attempt.key] = attempt
+                begin.append(attempt)
+        return begin
+
+    def _begin(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            kind = "coroutine" if attempt.job.is_async else "function"
+            self._runners[kind].start(attempt)
+
+    # -- a run goes its way ------------------------------------------------------------------
+
+    def _gate(self, attempt: Attempt) -> bool:
+        """Whether the attempt's function may be called now; otherwise it waits here, or is handed back."""
+        if attempt.context.cancel_reason is not None or self._stopping:
+            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
+            return False
+        ready = self._lease.holds(self._clock.monotonic())
+        if ready and attempt.run.policy.on_lost is OnLost.FAIL:
+            # Such a run must not be called twice: that it begins is written before it does.
+            try:
+                held = self._store.began(attempt.node, *attempt.key, at=self._time.now())
+            except StoreError:
+                ready = False
+            else:
+                if not held:
+                    self._forget(attempt)
+                    return False
+                ready = self._lease.holds(self._clock.monotonic())
+        if not ready:
+            with self._lock:
+                self._active.pop(attempt.key, None)
+                if attempt.node == self._node:
+                    self._waiting.appendleft(attempt)
+            return False
+        attempt.begin()
+        if attempt.deadline is not None:
+            self._writer.wake()  # the watch has one more moment to wake for
+        return True
+
+    def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        self._writer.add(outcome, attempt.run)
+        self._forget(attempt)
+
+    def _forget(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._active.pop(attempt.key, None)
+            begin = self._next()
+            idle = not self._active and not self._waiting
+        self._begin(begin)
+        if self._claim_wanted:
+            self._writer.wake()
+        if idle:
+            self.idle.set()
+
+    def _written(self, outcomes: list[Outcome]) -> None:
+        self._door.ended([(item.token, item.attempt) for item in outcomes], now=self._clock.monotonic())
+
+    def _cancel(self, key: Key) -> None:
+        attempt = self._active.get(key)
+        if attempt is not None:
+            attempt.stop("cancelled")
+            return
+        with self._lock:
+            found = next((item for item in self._waiting if item.key == key), None)
+            if found is not None:
+                self._waiting.remove(found)
+        if found is not None:
+            self._ended(found, found.outcome(RunState.CANCELLED, reason="cancelled"))
+
+    # -- watching ----------------------------------------------------------------------------
+
+    def watch(self) -> timedelta | None:
+        """Stop what is over its timeout or cut off; begin what waited for the lease; return when to look again."""
+        now = self._clock.monotonic()
+        holds = self._lease.holds(now)
+        soonest: timedelta | None = None
+        for attempt in list(self._active.values()):
+            cut_off = not holds and attempt.begun and attempt.run.policy.when_cut_off is CutOff.CANCEL
+            if cut_off and not attempt.context.cancelled:
+                attempt.stop("cut off")
+            if attempt.deadline is None or attempt.overdue:
+                continue
+            if attempt.deadline <= now:
+                self._overdue(attempt)
+            elif soonest is None or attempt.deadline < soonest:
+                soonest = attempt.deadline
+        if holds and self._waiting:
+            with self._lock:
+                begin = self._next()
+            self._begin(begin)
+        return None if soonest is None else soonest - now
+
+    def _overdue(self, attempt: Attempt) -> None:
+        attempt.overdue = True
+        attempt.stop("timeout")
+        if attempt.job.is_async:
+            return
+        _log.warning(
+            "run %s is over its timeout; its thread is told and keeps its slot until it ends",
+            attempt.run.token,
+            extra=attempt.extra,
+        )
+        self._events.emit(Event(kind="overdue", schedule_id=attempt.run.schedule_id, run=attempt.run))
+        self._writer.overdue(attempt.run, attempt.node)
+
+    # -- leaving -----------------------------------------------------------------------------
+
+    def stop_taking(self) -> None:
+        """Take nothing more, and hand back what has not begun."""
+        with self._lock:
+            self._stopping = True
+            back, self._waiting = list(self._waiting), deque()
+        for attempt in back:
+            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
+        if not self._active:
+            self.idle.set()
+
+    def interrupt_all(self) -> None:
+        """Ask all that runs to stop."""
+        for attempt in list(self._active.values()):
+            attempt.stop("stopping")
+
+    def close(self) -> None:
+        """Let go of threads and loop."""
+        for runner in self._runners.values():
+            runner.close()

@@ -1,0 +1,62 @@
+"""One event loop in a thread for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from tickonce.ports import Work
+
+
+class LoopRunner:
+    """Carries out coroutines on one event loop of its own, begun with the first of them."""
+
+    def __init__(self, *, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Work) -> None:
+        """Carry out *work* as a task; its ``interrupt`` cancels the task."""
+        loop = self._running()
+        box: list[asyncio.Task[None]] = []
+        stopped = threading.Event()
+
+        def begin() -> None:
+            task = loop.create_task(work.perform_async())
+            self._tasks.add(task)  # the loop itself keeps only weak references
+            task.add_done_callback(self._tasks.discard)
+            box.append(task)
+            if stopped.is_set():
+                task.cancel()
+
+        def cancel() -> None:
+            stopped.set()
+            if box:
+                loop.call_soon_threadsafe(box[0].cancel)
+
+        work.interrupt = cancel
+        loop.call_soon_threadsafe(begin)
+
+    def close(self) -> None:
+        """Stop the loop; tasks that still run are abandoned."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._serve, args=(self._loop,), name=self._name, daemon=True).start()
+            return self._loop
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
