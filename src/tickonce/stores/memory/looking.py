@@ -1,0 +1,62 @@
+"""A ticker's look at the rows: what is due here, and when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tickonce.model import Poll, Run, Schedule
+from tickonce.partition import STEPS, Share
+from tickonce.ports import Serves
+from tickonce.stores.memory import transitions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a ticker asks for; the fields are the arguments of ``Store.due``."""
+
+    shares: Sequence[Share]
+    takeover_after: timedelta
+    serves: Serves
+    limit: int
+    low: datetime | None
+    leave_out: Collection[str]
+    horizon: timedelta
+
+    def at(self, schedules: Iterable[Schedule], pending: Iterable[Run], now: datetime) -> Poll:
+        """Answer from the rows as they are at *now*."""
+        waiting = [(row.due, row) for row in schedules if row.due is not None]
+        found: list[tuple[datetime, Schedule]] = []
+        later: list[datetime] = []
+        for due, row in waiting:
+            if due > now + self.horizon or row.id in self.leave_out or (self.low is not None and due < self.low):
+                continue
+            share = self._share_of(row.definition.queue)
+            if share is None:
+                continue
+            here = due + self.takeover_after * STEPS[share.ranks[row.bucket]]
+            if here <= now:
+                found.append((due, row))
+            elif here <= now + self.horizon:
+                later.append(here)
+        found.sort(key=lambda item: (item[0], item[1].id))
+        return Poll(
+            instant=now,
+            due=tuple(row for _, row in found[: self.limit]),
+            more=len(found) > self.limit,
+            next_here=min(later, default=None),
+            next_run=min((run.due for run in pending if self._startable(run, now)), default=None),
+            # Never past the instant: what is added after this look is due after it, and the next look must see it.
+            low=min((due for due, _ in waiting if due < now), default=now),
+        )
+
+    def _startable(self, run: Run, now: datetime) -> bool:
+        soon = run.due <= now + self.horizon
+        return soon and self.serves.takes(run.job, run.queue) and not transitions.too_late(run, now)
+
+    def _share_of(self, queue: str) -> Share | None:
+        for share in self.shares:
+            if share.queues is not None and queue in share.queues:
+                return share
+        return next((share for share in self.shares if share.queues is None), None)

@@ -1,0 +1,129 @@
+"""What becomes of a run: a pure function for each arrow between its states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from tickonce.codec import keep
+from tickonce.model import Definition, Fire, NodeId, OnLost, Outcome, Reason, Run, RunState
+
+
+def pending(fire: Fire, definition: Definition, now: datetime) -> Run:
+    """Return the run of *fire*, free to be claimed once it is due."""
+    return Run(
+        token=fire.token,
+        schedule_id=fire.schedule_id,
+        job=definition.job,
+        arguments=definition.arguments,
+        scheduled_time=fire.scheduled_time,
+        due=fire.due,
+        queue=definition.queue,
+        priority=definition.priority,
+        policy=definition.policy,
+        start_by=fire.start_by,
+        created_at=now,
+    )
+
+
+def free(run: Run, now: datetime) -> bool:
+    """Whether a node may take the run: pending, due, not too late to start."""
+    return run.state is RunState.PENDING and run.due <= now and not too_late(run, now)
+
+
+def too_late(run: Run, now: datetime) -> bool:
+    """Whether the run's time to start is over."""
+    return run.start_by is not None and run.start_by <= now
+
+
+def claimed(run: Run, node_id: NodeId) -> Run:
+    """Return the run as a new attempt of the node, whose function is not called yet."""
+    return replace(
+        run,
+        state=RunState.RUNNING,
+        attempt=run.attempt + 1,
+        node=node_id,
+        started_at=None,
+        overdue=False,
+        progress=None,
+    )
+
+
+def again(run: Run, due: datetime) -> Run:
+    """Return the run as pending from *due* on. Its time to start moves along: it counts from the due time."""
+    return replace(
+        run,
+        state=RunState.PENDING,
+        due=due,
+        start_by=None if run.start_by is None else run.start_by + (due - run.due),
+        node=None,
+        started_at=None,
+        finished_at=None,
+        overdue=False,
+        progress=None,
+    )
+
+
+def finished(run: Run, outcome: Outcome, now: datetime) -> Run:
+    """Return the run after an attempt that ended like *outcome*."""
+    after = replace(
+        run,
+        failures=run.failures + outcome.failed,
+        error=run.error if outcome.error is None else keep(outcome.error),
+        reason=run.reason if outcome.reason is None else keep(outcome.reason),
+    )
+    if outcome.state is RunState.PENDING and not run.cancelling:
+        # A hand-back is free at once, whatever it says.
+        return again(after, outcome.due if outcome.failed and outcome.due is not None else now)
+    result, error = outcome.result, after.error
+    if result is not None and not _storable(result):
+        result, error = None, "the result was dropped: it holds NUL or a lone surrogate, which databases refuse"
+    return ended(
+        replace(after, started_at=outcome.started_at or run.started_at, result=result, error=error),
+        RunState.CANCELLED if outcome.state is RunState.PENDING else outcome.state,
+        outcome.finished_at or now,
+    )
+
+
+def ended(run: Run, state: RunState, at: datetime, *, reason: str | None = None) -> Run:
+    """Return the run in a final state. Its node stays, for people."""
+    return replace(run, state=state, finished_at=at, overdue=False, reason=run.reason if reason is None else reason)
+
+
+def recovered(run: Run, now: datetime) -> Run:
+    """Return the run after its node was found to be gone."""
+    after = replace(run, losses=run.losses + 1)
+    if run.cancelling:
+        return ended(after, RunState.CANCELLED, now)
+    called = run.started_at is not None
+    if (called and run.policy.on_lost is OnLost.FAIL) or after.losses > run.policy.max_losses:
+        return ended(after, RunState.LOST, now)
+    return again(after, now)
+
+
+def lapsed(run: Run, now: datetime) -> Run:
+    """Return the run after its time to start was over."""
+    return ended(run, RunState.SKIPPED, now, reason=Reason.TOO_LATE)
+
+
+def cancelled(run: Run, now: datetime, *, by: str) -> Run:
+    """Return the run after somebody wanted it to stop: ended if it waits, marked if a node has it."""
+    reason = f"cancelled by {by}" if by else "cancelled"
+    if run.state is RunState.PENDING:
+        return ended(run, RunState.CANCELLED, now, reason=reason)
+    return replace(run, cancelling=True, reason=reason)
+
+
+def retried(run: Run, now: datetime, *, by: str) -> Run:
+    """Return an ended run as pending again; only the attempt, being a fence, goes on counting."""
+    reason = f"retried by {by}" if by else None
+    fresh = replace(run, failures=0, losses=0, cancelling=False, result=None, error=None, reason=reason)
+    return again(fresh, now)
+
+
+def _storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
