@@ -1,0 +1,192 @@
+"""What a job sees of its run: ``current_run()``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, overload
+
+from tickonce.durations import parse_duration
+from tickonce.errors import NotInRun, RunCancelled, RunError
+from tickonce.model import NodeId, Run, Token
+from tickonce.ports import Clock
+
+T = TypeVar("T")
+
+_log = logging.getLogger("tickonce.run")
+_current: ContextVar[RunContext] = ContextVar("tickonce_run")
+_NONE_GIVEN = object()
+
+
+class RunContext:
+    """One attempt at a run, as its job sees it. The engine makes it; jobs get it from :func:`current_run`.
+
+    Its methods may be called from any thread.
+
+    Attributes:
+        token: Key of the run; the same at each attempt, so it serves as idempotency key towards other systems.
+        schedule_id: The schedule whose fire this is.
+        job: Name of the job.
+        scheduled_time: When it was scheduled, in UTC; the same at each attempt, however late this one is.
+        attempt: 1 at the first try; each retry and rerun raises it.
+        failures: How often the run has failed before.
+        shard: Always None; kept free for runs that are split.
+        node: The node that carries it out.
+        source: ``schedule`` or ``manual``.
+        log: Logger ``tickonce.run`` whose records carry token, attempt, schedule_id and job as ``extra``.
+    """
+
+    def __init__(self, run: Run, *, clock: Clock, report: Callable[..., None]) -> None:
+        self.token: Token = run.token
+        self.schedule_id: str = run.schedule_id
+        self.job: str = run.job
+        self.scheduled_time: datetime = run.scheduled_time
+        self.attempt: int = run.attempt
+        self.failures: int = run.failures
+        self.shard: int | None = None
+        self.node: NodeId | None = run.node
+        self.source: str = run.source
+        extra = {"token": run.token, "attempt": run.attempt, "schedule_id": run.schedule_id, "job": run.job}
+        self.log: logging.LoggerAdapter[logging.Logger] = _RunLog(_log, extra)
+        self._clock = clock
+        self._report = report
+        self._reason: str | None = None
+        self._wake = clock.signal()
+
+    def __repr__(self) -> str:
+        return f"<run {self.token}, attempt {self.attempt}>"
+
+    # -- for the job ---------------------------------------------------------------------------
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Tell people how far the run is: *fraction* from 0 to 1; what lies outside is taken as the nearest bound.
+
+        Cheap: the node writes the newest one at most once a second.
+        """
+        self._report(progress=min(1.0, max(0.0, float(fraction))), message=message)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was asked to stop, for whatever reason."""
+        return self._reason is not None
+
+    @property
+    def cancel_reason(self) -> str | None:
+        """Why it was asked to stop: ``cancelled``, ``timeout``, ``cut off`` or ``stopping``; None while it was not."""
+        return self._reason
+
+    def check(self) -> None:
+        """Go on, or end here if the run was asked to stop. Call it wherever the job can be left.
+
+        Raises:
+            RunCancelled: The run was asked to stop. Let it pass through: it ends the attempt in order.
+        """
+        if self._reason is not None:
+            raise RunCancelled(self.token, reason=self._reason)
+
+    def sleep(self, duration: timedelta | str | float) -> None:
+        """Wait for *duration* (a number is seconds), or until the run is asked to stop.
+
+        Raises:
+            RunCancelled: The run was asked to stop, before or meanwhile.
+            RunError: It was called on an event loop, which would stand still: ``await run.asleep(...)`` there.
+        """
+        if _on_event_loop():
+            raise RunError("run.sleep() would stop the event loop for all jobs; write: await run.asleep(...)")
+        until = self._clock.monotonic() + _length(duration)
+        while True:
+            self.check()
+            left = until - self._clock.monotonic()
+            if left <= timedelta(0):
+                return
+            if self._wake.wait(left):
+                self._wake.set()  # other threads of this job may sleep, too
+
+    async def asleep(self, duration: timedelta | str | float) -> None:
+        """Wait for *duration* (a number is seconds) without stopping the event loop.
+
+        A coroutine that is asked to stop is cancelled by its node, which ends this wait, too.
+
+        Raises:
+            RunCancelled: The run was asked to stop before.
+        """
+        import asyncio
+
+        self.check()
+        await asyncio.sleep(_length(duration).total_seconds())
+        self.check()
+
+    # -- for the engine ------------------------------------------------------------------------
+
+    def cancel(self, reason: str) -> None:
+        """Ask the job to stop. The first reason stays."""
+        if self._reason is None:
+            self._reason = reason
+        self._wake.set()
+
+    @contextmanager
+    def entered(self) -> Iterator[RunContext]:
+        """Make this the current run of the thread or task, for the length of the block."""
+        before = _current.set(self)
+        try:
+            yield self
+        finally:
+            _current.reset(before)
+
+
+@overload
+def current_run() -> RunContext: ...
+@overload
+def current_run(default: T) -> RunContext | T: ...
+def current_run(default: Any = _NONE_GIVEN) -> Any:
+    """Return the run that is being carried out here.
+
+    A thread that the job starts does not know it, unless the job hands its context on:
+    ``Thread(target=contextvars.copy_context().run, args=(function,))``. Tasks and ``asyncio.to_thread`` do so by
+    themselves.
+
+    Args:
+        default: Returned outside a run, for code that is also used elsewhere: ``current_run(None)``.
+
+    Raises:
+        NotInRun: There is no run here and no *default* was given.
+
+    Example:
+        >>> current_run(None) is None
+        True
+    """
+    found = _current.get(None)
+    if found is not None:
+        return found
+    if default is _NONE_GIVEN:
+        raise NotInRun
+    return default
+
+
+class _RunLog(logging.LoggerAdapter[logging.Logger]):
+    """Adds what identifies the run to ``extra`` and keeps what the caller puts there."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, {**kwargs, "extra": {**(kwargs.get("extra") or {}), **(self.extra or {})}}
+
+
+def _length(duration: timedelta | str | float) -> timedelta:
+    if isinstance(duration, int | float):
+        return timedelta(seconds=max(0.0, duration))
+    return parse_duration(duration, "sleep", error=RunError)
+
+
+def _on_event_loop() -> bool:
+    import sys
+
+    asyncio = sys.modules.get("asyncio")  # without it no loop can run, and it need not be imported to know
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
