@@ -6,7 +6,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
-INSTALL := $(BIN)/python -m pip --disable-pip-version-check --quiet install --editable
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install --editable
 
 FOR_USE := $(VENV)/installed-for-use
 FOR_WORK := $(VENV)/installed-for-work

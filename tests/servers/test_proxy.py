@@ -100,7 +100,7 @@ def test_a_lost_commit_has_not_happened(proxy, database):
         connection.cursor().execute("INSERT INTO note VALUES (1)")
         with pytest.raises(LOST):
             connection.commit()
-    assert cut.happened.is_set()
+    assert cut.happened.wait(PATIENCE)
     assert words(database) == []
 
 
