@@ -29,8 +29,8 @@ def module(name: str, text: str) -> Module:
         (test_house.test_a_file_does_one_thing_and_is_short, ("tickonce.model", "\n" * 501)),
         (test_house.test_a_module_is_named_after_what_it_holds, ("tickonce.cli.utils", "")),
         (test_house.test_a_class_is_named_after_what_it_is, ("tickonce.jobs", "class JobManager: ...")),
-        (test_house.test_only_clock_py_reads_time_or_sleeps, ("tickonce.engine.beat", "from time import sleep")),
-        (test_house.test_only_clock_py_reads_time_or_sleeps, ("tickonce.engine.beat", "now = datetime.now(UTC)")),
+        (test_house.test_only_clock_py_reads_time_or_blocks, ("tickonce.engine.beat", "from time import sleep")),
+        (test_house.test_only_clock_py_reads_time_or_blocks, ("tickonce.engine.beat", "now = datetime.now(UTC)")),
     ],
 )
 def test_an_offender_is_found(rule, offender, monkeypatch):
