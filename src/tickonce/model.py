@@ -385,7 +385,7 @@ class Run:
         attempt: Raised by every claim; a fence, never compared with a limit.
         failures: How often it failed.
         losses: How often its node was gone.
-        node: Who holds it while it runs.
+        node: Who holds it while it runs, or held it when it ended.
         due: When it may start: the fire's due time, or a retry's.
         start_by: When it is too late to start, or None.
         overdue: Its thread ignored the timeout and still runs.
@@ -524,7 +524,7 @@ class Poll:
         more: Whether the limit cut *due* short.
         next_here: The next instant at which a schedule needs this node, its takeover delays included, or None.
         next_run: The due time of the first pending run that this node can carry out; may be past; or None.
-        low: No schedule is due before this instant: the lower bound for the next look.
+        low: No schedule is due before this instant, nor is it past *instant*: the lower bound for the next look.
     """
 
     instant: datetime

@@ -4,8 +4,11 @@ The contract suite in ``tickonce.testing`` has a test per sentence, and every st
 included. Words used below: *the instant* is the store's own clock inside the step; *alive* is a node whose row is in
 state ALIVE or LEAVING. A method that writes is one atomic step: all of it happens or none, and no two steps on one row
 overlap. Any of them may raise StoreUnavailable, StoreBusy or StoreError; after StoreUnavailable the step may have
-happened
-or not.
+happened or not.
+
+Whenever the due time of a run moves (a retry, a hand-back, a recovery), its ``start_by`` moves by the same distance:
+the time that a run has to start counts from its due time. *Too late* is a run whose ``start_by`` is at or before the
+instant.
 """
 
 from __future__ import annotations
@@ -146,7 +149,12 @@ class ScheduleFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs to list. Empty fields do not restrict; all others must match."""
+    """Which runs to list. Empty fields do not restrict; all others must match.
+
+    Attributes:
+        scheduled_from: The first scheduled time that is listed.
+        scheduled_until: The last scheduled time that is listed.
+    """
 
     schedule_id: str | None = None
     job: str | None = None
@@ -164,11 +172,13 @@ class Edits(Protocol):
     def change(self, schedule_id: str, decide: Decide) -> Schedule | None:
         """Lock the schedule's row, call *decide*, write what it says; return the row as it is then.
 
-        Runs in the change become pending, manual runs too. The version is raised; a new row's starts at random. The
-        first skip record continues the one named by ``extends``, or stands alone if that one is gone.
+        Runs in the change become pending, manual runs too. Those of fires are made from the definition in the row as
+        it was before the change, which scheduled them; for a new row, from its own. The version is raised; a new row's
+        starts at random. The first skip record continues the one named by ``extends``, or stands alone if that one is
+        gone.
 
         Raises:
-            RunExists: A manual run's token is there already; nothing was changed.
+            RunExists: The token of a run, by hand or not, is there already; nothing was changed.
         """
 
     def get(self, schedule_id: str) -> Schedule | None:
@@ -214,7 +224,10 @@ class Store(Edits, Protocol):
     # -- nodes ---------------------------------------------------------------------------------
 
     def join(self, node: Node) -> Beat:
-        """Insert the node's row, alive for its lease from the instant on; answer like a beat."""
+        """Insert the node's row, alive for its lease from the instant on; answer like a beat.
+
+        Joining again under the same id, as after a lost reply, is a beat.
+        """
 
     def beat(self, node: Node) -> Beat:
         """Extend the node's life to the instant plus its lease and write how it is (state, busy, serving, ticked_at).
@@ -254,17 +267,17 @@ class Store(Edits, Protocol):
         for the owner, *takeover_after* for the second, twice that for the third, five times for the rest. The oldest
         *limit* of them are returned, none of *leave_out*; those do not count for ``next_here`` either. *low* may hide
         schedules that are due before it, and nothing else. ``next_here`` and ``next_run`` are looked for up to
-        *horizon* ahead.
+        *horizon* ahead. A run that is too late to start does not count for ``next_run``.
         """
 
     def launch(self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves) -> Launched:
         """Write ``choose(plan, open_runs)`` for each plan whose schedule's version is still the one read.
 
         The open runs are counted inside the step. For a plan whose version has moved nothing is written. Plans are
-        independent: one that cannot be applied harms no other. A row locked by somebody else is reported as
-        locked, not waited for. Up to *slots* of the runs that *serves* takes and that are due are inserted as claimed
-        by the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is alive. A
-        token that exists already leaves its schedule unchanged and is reported as taken.
+        independent: one that cannot be applied harms no other. A row locked by somebody else is reported as locked, not
+        waited for. Up to *slots* of the runs that *serves* takes, that are due and not too late, are inserted as
+        claimed by the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is
+        alive. A token that exists already leaves its schedule unchanged and is reported as taken.
         """
 
     def raise_watermarks(self, watermarks: Mapping[str, datetime]) -> list[str]:
@@ -298,8 +311,10 @@ class Store(Edits, Protocol):
         """Write how attempts ended; an answer per outcome: False when node, attempt and state did not match any more.
 
         A retry (PENDING, failed) counts a failure and sets due; a hand-back (PENDING, not failed) sets due to the
-        instant. A run that is asked to cancel is not retried: it ends as cancelled. One outcome that the store refuses
-        for its content harms no other: it is written with its result dropped and its error telling why.
+        instant. A run that is asked to cancel is neither retried nor handed back: it ends as cancelled. An error stays
+        until the next one. The node stays with a run that has ended, not with one that is pending again. One outcome
+        that the store refuses for its content harms no other: it is written with its result dropped and its error
+        telling why.
         """
 
     def recover(self, *, limit: int = 500) -> list[Run]:
@@ -316,6 +331,8 @@ class Store(Edits, Protocol):
     def cancel(self, token: Token, *, by: str = "") -> Run:
         """End a pending run as cancelled at once; mark a running one, whose node then hears of it at its next beat.
 
+        *by* stands in the run's reason.
+
         Raises:
             NoRun: There is no such run.
             WrongState: It has ended.
@@ -324,7 +341,8 @@ class Store(Edits, Protocol):
     def retry(self, token: Token, *, by: str = "") -> Run:
         """Make an ended run pending again, due at the instant; failures and losses start anew.
 
-        Locks the schedule's row, counts its open runs and raises its version.
+        Locks the schedule's row, counts its open runs and raises its version. The attempt is not set back. A run whose
+        schedule is not there any more goes by its own policy.
 
         Raises:
             NoRun: There is no such run.
@@ -347,7 +365,7 @@ class Store(Edits, Protocol):
         """Return skip records, newest first."""
 
     def ids(self, like: str | None = None, *, limit: int = 10_000) -> list[str]:
-        """Return ids of schedules that are not removed."""
+        """Return ids of schedules that are not removed, in order; with *like*, those that have it in them in any case."""
 
     # -- upkeep --------------------------------------------------------------------------------
 
