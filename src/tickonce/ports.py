@@ -365,7 +365,7 @@ class Store(Edits, Protocol):
         """Return skip records, newest first."""
 
     def ids(self, like: str | None = None, *, limit: int = 10_000) -> list[str]:
-        """Return ids of schedules that are not removed, in order; with *like*, those that have it in them in any case."""
+        """Return ids of schedules that are not removed, in order: all, or those with *like* in them in any case."""
 
     # -- upkeep --------------------------------------------------------------------------------
 
