@@ -10,7 +10,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from uuid import uuid4
+from zoneinfo import TZPATH
 
 from tickonce.config import NodeConfig
 from tickonce.editing import Declare
@@ -181,9 +184,13 @@ class EngineNode:
         """
         if not self._threads or os.getpid() != self._pid:
             return True
+        return self.leave(self._config.drain_timeout if drain is None else drain)
+
+    def leave(self, drain: timedelta) -> bool:
+        """Leave, with or without loops of its own."""
         self._leave_first()
         self.worker.stop_taking()
-        until = self._clock.monotonic() + (self._config.drain_timeout if drain is None else drain)
+        until = self._clock.monotonic() + drain
         ended = self._drained(until)
         if not ended:
             _log.warning("node %s: %d run(s) did not end in time; they are told to stop", self.id, self.worker.busy)
@@ -256,9 +263,10 @@ class EngineNode:
                 self._pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
-            self._hint(hints)
+            self.hint(hints)
 
-    def _hint(self, hints: frozenset[str]) -> None:
+    def hint(self, hints: frozenset[str]) -> None:
+        """The store has changed: look sooner."""
         if "nodes" in hints:
             self.heart.soon()
         if "runs" in hints:
@@ -308,8 +316,6 @@ class EngineNode:
             self._clock.sleep(min(left, FIRST_PAUSE))
 
     def _row(self) -> Node:
-        from tickonce import __version__
-
         return Node(
             id=f"{self._name[:60]}-{os.getpid()}-{uuid4().hex[:8]}",
             host=self._name,
@@ -320,23 +326,23 @@ class EngineNode:
             queues=tuple(sorted(self._config.queues)) if self._config.slots else (),
             release=self._release,
             declares={item.schedule_id: item.hash for item in self._declares()},
-            facts={"tickonce": __version__, "python": platform.python_version(), "tzdata": _tzdata_version()},
+            facts={"tickonce": _version("tickonce"), "python": platform.python_version(), "tzdata": _tzdata_version()},
         )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _tzdata_version() -> str:
     """Return the version of the zone data in use: the system's if it says one, else the package's."""
-    from importlib.metadata import PackageNotFoundError, version
-    from pathlib import Path
-    from zoneinfo import TZPATH
-
     for folder in TZPATH:
         try:
             first = (Path(folder) / "tzdata.zi").read_text(encoding="utf-8", errors="replace")[:40]
         except OSError:
             continue
         return first.partition("# version ")[2].partition("\n")[0] or "unknown"
-    try:
-        return version("tzdata")
-    except PackageNotFoundError:
-        return "none"
+    return _version("tzdata")
