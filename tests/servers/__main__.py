@@ -23,6 +23,8 @@ def main() -> None:
             print(f"{server.title:<12} {found}")
     if "--packages" in sys.argv:
         print(" ".join(missing))
+    elif missing:
+        sys.exit(1)
 
 
 main()

@@ -8,7 +8,6 @@ Kinds named in ``TICKONCE_TEST_REQUIRE`` (``postgresql,mysql``) fail instead of 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import NoReturn
@@ -22,8 +21,7 @@ from tests.servers.private import PrivateServer, ServerMissing
 
 KINDS: Mapping[str, type[PrivateServer]] = {kind.kind: kind for kind in (PrivatePostgreSQL, PrivateMariaDB)}
 
-_FIXTURES = {name: kind for kind in KINDS for name in (f"{kind}_url", f"{kind}_database", f"private_{kind}")}
-_tests: Counter[str] = Counter()
+_FIXTURES = {f"{kind}_url" for kind in KINDS} | {f"private_{kind}" for kind in KINDS}
 _missing: dict[str, str] = {}
 
 
@@ -86,28 +84,23 @@ def private_mysql() -> Iterator[PrivateServer]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if _kinds_of(item):
+    if _FIXTURES.intersection(getattr(item, "fixturenames", ())):
         item.add_marker("server")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    _tests.update(_kinds_of(item))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not _missing:
         return
     terminalreporter.section("servers that are not here")
+    not_run = [
+        str(report.longrepr) for outcome in ("skipped", "error") for report in terminalreporter.getreports(outcome)
+    ]
     for kind, reason in _missing.items():
-        server = KINDS[kind]
+        tests = sum(_why(kind, reason) in text for text in not_run)
         terminalreporter.write_line(
-            f"{server.title}: {_tests[kind]} tests not run; {reason}. "
+            f"{KINDS[kind].title}: {tests} tests not run; {reason}. "
             f"`make servers` installs it on Debian; or set {variable_of(kind)} to a URL that may create databases."
         )
-
-
-def _kinds_of(item: pytest.Item) -> set[str]:
-    return {_FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in _FIXTURES}
 
 
 @contextmanager
@@ -123,5 +116,9 @@ def _session_server(kind: str) -> Iterator[str]:
 def _skip(kind: str, reason: str) -> NoReturn:
     _missing[kind] = reason
     if kind in os.environ.get("TICKONCE_TEST_REQUIRE", "").replace(" ", "").split(","):
-        pytest.fail(f"{KINDS[kind].title} is required (TICKONCE_TEST_REQUIRE) and missing: {reason}", pytrace=False)
-    pytest.skip(f"{KINDS[kind].title}: {reason}")
+        pytest.fail(f"required by TICKONCE_TEST_REQUIRE: {_why(kind, reason)}", pytrace=False)
+    pytest.skip(_why(kind, reason))
+
+
+def _why(kind: str, reason: str) -> str:
+    return f"{KINDS[kind].title}: {reason}"

@@ -47,6 +47,7 @@ def test_a_missing_server_that_is_required_fails_the_session(session, monkeypatc
     monkeypatch.setenv("TICKONCE_TEST_REQUIRE", "mysql, postgresql")
     result = session.runpytest_subprocess()
     result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(["PostgreSQL: 2 tests not run; none on this machine.*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 

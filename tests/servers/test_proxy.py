@@ -17,6 +17,8 @@ from sqlalchemy.engine import make_url
 from tests.servers import CuttingProxy, connect, wait_until
 from tests.servers.plugin import KINDS
 
+pytestmark = pytest.mark.server  # by parameters, so that no fixture tells
+
 LOST = (psycopg.OperationalError, pymysql.OperationalError, pymysql.InterfaceError)
 PATIENCE = 5
 

@@ -18,6 +18,8 @@ import pytest
 from tests.servers import PrivateServer, connect, fresh_database, wait_until
 from tests.servers.plugin import KINDS, private_server
 
+pytestmark = pytest.mark.server  # by parameters, so that no fixture tells
+
 ROOT = Path(__file__).parents[2]
 
 
