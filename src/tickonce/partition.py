@@ -61,6 +61,12 @@ def shares(me: NodeId, nodes: Iterable[Node]) -> tuple[Share, ...]:
     return (*named, Share(None, ranks(me, everyone)))
 
 
+def delay_steps(of: Sequence[Share], queue: str, bucket: int) -> int:
+    """Return after how many times ``takeover_after`` a node with these shares serves a schedule."""
+    share = next((item for item in of if item.queues is not None and queue in item.queues), of[-1])
+    return STEPS[share.ranks[bucket]]
+
+
 def ranks(me: NodeId, nodes: Sequence[NodeId]) -> bytes:
     """Return the rank of *me* for each bucket among *nodes*, highest score first."""
     mine = _scores(me)

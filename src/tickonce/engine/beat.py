@@ -52,6 +52,7 @@ class Heart:
         self._on_heard, self._on_members = on_heard, on_members
         self._node = Node(id="")
         self._beaten_at = timedelta(days=-1)
+        self._hurried_at = self._beaten_at
         self._wanted = self._at_once = False
         self._members: frozenset[tuple[str, NodeState, bool]] = frozenset()
         self.members: tuple[Node, ...] = ()
@@ -92,9 +93,11 @@ class Heart:
     def step(self) -> timedelta:
         """Beat; return how long to wait for the next one."""
         now = self._clock.monotonic()
-        every = _ZERO if self._at_once else SOONEST if self._wanted else self._config.beat
-        if now - self._beaten_at < every:
-            return every - (now - self._beaten_at)
+        wait = self._wait(now)
+        if wait > _ZERO:
+            return wait
+        if self._wanted:
+            self._hurried_at = now
         self._wanted = self._at_once = False
         try:
             answer = self._store.beat(self._described(now))
@@ -110,6 +113,12 @@ class Heart:
         self._beaten_at = now
         self._hear(answer, now)
         return self._config.beat
+
+    def _wait(self, now: timedelta) -> timedelta:
+        regular = self._beaten_at + self._config.beat - now
+        if self._at_once:
+            return _ZERO
+        return min(regular, self._hurried_at + SOONEST - now) if self._wanted else regular
 
     def _described(self, now: timedelta) -> Node:
         self._node = replace(

@@ -186,8 +186,8 @@ class EngineNode:
             return True
         return self.leave(self._config.drain_timeout if drain is None else drain)
 
-    def leave(self, drain: timedelta) -> bool:
-        """Leave, with or without loops of its own."""
+    def leave(self, drain: timedelta, *, patience: timedelta = AFTER_INTERRUPT) -> bool:
+        """Leave, with or without threads of its own; *patience* is for runs that were told to stop."""
         self._leave_first()
         self.worker.stop_taking()
         until = self._clock.monotonic() + drain
@@ -195,7 +195,7 @@ class EngineNode:
         if not ended:
             _log.warning("node %s: %d run(s) did not end in time; they are told to stop", self.id, self.worker.busy)
             self.worker.interrupt_all()
-            self._drained(self._clock.monotonic() + AFTER_INTERRUPT)
+            self._drained(self._clock.monotonic() + patience)
         self._end()
         return ended
 

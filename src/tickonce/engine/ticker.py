@@ -14,7 +14,7 @@ from tickonce.engine.worker import Worker
 from tickonce.errors import StoreUnavailable, UnknownTrigger
 from tickonce.events import Event, Events
 from tickonce.model import Launched, NodeId, Plan, Poll, Schedule
-from tickonce.partition import Share
+from tickonce.partition import Share, delay_steps
 from tickonce.planning import plan
 from tickonce.ports import Clock, Store
 
@@ -113,12 +113,14 @@ class Ticker:
 
     def _deal(self, poll: Poll, now: timedelta) -> timedelta:
         plans = self._plans(poll)
+        soonest = poll.next_here
         if plans:
             launched = self._launch(plans)
             self._after(launched, plans, now)
+            soonest = self._soonest(launched, soonest)
         if now - self._forgot_at >= UNBOUNDED_EVERY:
             self._forget(now)
-        return self._next(poll, now)
+        return self._next(poll, soonest)
 
     def _plans(self, poll: Poll) -> list[Plan]:
         plans: list[Plan] = []
@@ -217,17 +219,28 @@ class Ticker:
 
     # -- waiting -----------------------------------------------------------------------------
 
-    def _next(self, poll: Poll, now: timedelta) -> timedelta:
+    def _soonest(self, launched: Launched, soonest: datetime | None) -> datetime | None:
+        """Return when this node is needed next: what was launched just now has a next fire that no look has seen yet."""
+        for change in launched.changes:
+            schedule = change.schedule
+            if schedule.due is not None and self.shares:
+                steps = delay_steps(self.shares, schedule.definition.queue, schedule.bucket)
+                here = schedule.due + steps * self._config.takeover_after
+                soonest = here if soonest is None else min(soonest, here)
+        return soonest
+
+    def _next(self, poll: Poll, soonest: datetime | None) -> timedelta:
         if poll.more:
             return _ZERO
-        instant = self._time.now()
+        instant, now = self._time.now(), self._clock.monotonic()
         wait = self._poll_every
-        if poll.next_here is not None:
-            wait = min(wait, poll.next_here - instant)
+        if soonest is not None:
+            wait = min(wait, soonest - instant)
         if poll.next_run is not None:
             wait = min(wait, self._run_due(poll.next_run, instant))
         for until, _ in self._waits.values():
-            wait = min(wait, until - now)
+            if until > now:
+                wait = min(wait, until - now)
         return max(_ZERO, wait)
 
     def _run_due(self, due: datetime, instant: datetime) -> timedelta:

@@ -118,7 +118,7 @@ class FleetNode:
         self._fleet, self._declares = fleet, declares
         events = _Kept(self.events)
         self.engine = EngineNode(
-            self.faults,  # type: ignore[arg-type]  # it passes every verb on
+            self.faults,  # it passes every verb on
             jobs,
             config=config,
             clock=fleet.clock,
@@ -169,7 +169,7 @@ class FleetNode:
 
     def leave(self) -> None:
         """Leave in order, without waiting for what runs."""
-        self.engine.leave(drain=_ZERO)
+        self.engine.leave(drain=_ZERO, patience=_ZERO)
         self.crashed = True
 
 
@@ -227,11 +227,11 @@ class Fleet:
                 continue
             passes = 0
             left = instant - self.clock.wall()
+            if left <= _ZERO:
+                return
             wakes = [wake for node in self.nodes if (wake := node.next_wake) is not None]
             step = min([left, *(wake - self.clock.monotonic() for wake in wakes)])
             self.clock.advance(max(step, _ZERO))
-            if step >= left:
-                return
 
     @contextmanager
     def outage(self) -> Iterator[None]:
