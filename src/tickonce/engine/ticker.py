@@ -220,7 +220,7 @@ class Ticker:
     # -- waiting -----------------------------------------------------------------------------
 
     def _soonest(self, launched: Launched, soonest: datetime | None) -> datetime | None:
-        """Return when this node is needed next: what was launched just now has a next fire that no look has seen yet."""
+        """Return when this node is needed next, by what was launched just now as well: no look has seen that yet."""
         for change in launched.changes:
             schedule = change.schedule
             if schedule.due is not None and self.shares:
