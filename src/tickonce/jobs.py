@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
-from pathlib import PurePath
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from tickonce.codec import decode_arguments, encode_arguments
@@ -380,7 +379,9 @@ def _module_of(function: Callable[..., Any]) -> str:
             f"{function.__qualname__} was typed in, so no other process can know it by its module; "
             'give it a name: job(name="...")'
         )
-    path = PurePath(file)
+    from pathlib import Path
+
+    path = Path(file).absolute()
     return path.parent.name if path.stem == "__main__" else path.stem
 
 
