@@ -1,0 +1,185 @@
+"""What other readers of cron expressions answer.
+
+cronsim follows Debian's cron as we do. Where we differ from it, on purpose:
+
+1. Where midnight falls into a gap, recurring times (``* 0 * * *``) are not due at a time that the wall does not
+   show; cronsim may answer with the time that does not exist.
+2. Asked within the second pass of an hour that comes twice, we go on from that instant; cronsim, for fixed times,
+   goes on from the wall time and may answer with an instant that has passed.
+3. ``sat-sun`` and other ranges that end with ``sun`` are read as if they ended with 7.
+4. ``5-5/15`` is 5; cronsim reads it as ``5/15``.
+5. Steps longer than the field (``*/90``) are refused; cronsim takes them, and only the first value matches.
+6. Offsets with seconds (before about 1972): the first instant after a gap, not the next full minute.
+7. Where clocks change by half an hour, recurring times begin when the hour begins; cronsim may begin at its half.
+8. ``L``, ``LW``, ``#`` and six fields are not read here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pytest
+from croniter import croniter
+from cronsim import CronSim, CronSimError
+from hypothesis import assume, given, reject, settings
+from hypothesis import strategies as st
+
+from tests.unit.triggers.oracle import CHANGES, Expression, daily, expressions, plain, windows
+from tickonce.errors import TriggerError
+from tickonce.triggers import Cron, cron
+
+instants = st.datetimes(datetime(1975, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+
+
+def ours(trigger: Cron, after: datetime, count: int) -> list[datetime]:
+    found: list[datetime] = []
+    for _ in range(count):
+        instant = trigger.next_after(found[-1] if found else after)
+        assert instant is not None
+        found.append(instant)
+    return found
+
+
+def theirs(expression: str, after: datetime, count: int) -> list[datetime]:
+    return [each.astimezone(UTC) for each in islice(CronSim(expression, after), count)]
+
+
+def made(text: str, tz: str) -> Cron:
+    elements = text.replace(" ", ",").split(",")
+    assume(not any("/" in element and _one_value(element) for element in elements))  # difference 4
+    try:
+        return cron(text, tz=tz)
+    except TriggerError as error:
+        if "never matches" in str(error):
+            with pytest.raises(CronSimError):
+                CronSim(text, datetime(2026, 1, 1, tzinfo=UTC))
+            reject()
+        raise
+
+
+def _one_value(element: str) -> bool:
+    first, dash, last = element.partition("/")[0].partition("-")
+    return bool(dash) and first == last
+
+
+@settings(max_examples=200, deadline=None)
+@given(expressions, instants)
+def test_in_utc_cronsim_agrees(expression, after):
+    trigger = made(expression.text, "UTC")
+    expected = theirs(expression.text, after, 4)
+    assert ours(trigger, after, len(expected)) == expected
+
+
+def agree(expression: Expression, tz: str, after: datetime) -> None:
+    trigger = made(expression.text, tz)
+    zone = ZoneInfo(tz)
+    local = after.astimezone(zone)
+    assume(not local.fold)  # difference 2
+    expected = theirs(expression.text, local, 12)
+    if not expression.fixed:
+        assume(tz != "Australia/Lord_Howe")  # difference 7
+        # difference 1
+        expected = [each for each in expected if expression.matches(each.astimezone(zone).replace(tzinfo=None))]
+    assert ours(trigger, after, len(expected)) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(daily, windows())
+def test_where_clocks_change_cronsim_agrees(expression, window):
+    tz, after, _ = window
+    agree(expression, tz, after)
+
+
+@settings(max_examples=100, deadline=None)
+@given(daily, st.sampled_from(sorted(CHANGES)), instants)
+def test_at_any_time_of_any_zone_cronsim_agrees(expression, tz, after):
+    agree(expression, tz, after.replace(second=0, microsecond=0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(plain, instants)
+def test_in_utc_croniter_agrees(expression, after):
+    """Where it means the same: it reads steps, ``5-5`` and ``*`` beside other values in ways of its own."""
+    trigger = made(expression.text, "UTC")
+    expected = [each.astimezone(UTC) for each in islice(croniter(expression.text, after).all_next(datetime), 3)]
+    assert ours(trigger, after, 3) == expected
+
+
+# -- the differences, one by one ---------------------------------------------------------------
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def test_difference_1_a_midnight_that_does_not_exist():
+    zone = ZoneInfo("America/Sao_Paulo")
+    after = datetime(2017, 10, 14, 12, tzinfo=zone)
+    imaginary = next(CronSim("* 0 15 * *", after))
+    assert f"{imaginary:%d %H:%M}" == "15 00:00"
+    assert f"{imaginary.astimezone(UTC).astimezone(zone):%d %H:%M}" == "15 01:00"
+    found = cron("* 0 15 * *", tz="America/Sao_Paulo").next_after(after)
+    assert found == datetime(2017, 11, 15, 2, tzinfo=UTC)
+
+
+def test_difference_2_the_second_pass_of_an_hour():
+    after = datetime(2024, 11, 3, 1, 10, tzinfo=NEW_YORK, fold=1)
+    assert next(CronSim("30 1 * * *", after)).astimezone(UTC) < after.astimezone(UTC)
+    found = cron("30 1 * * *", tz="America/New_York").next_after(after)
+    assert found == datetime(2024, 11, 4, 6, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("expression", ["0 0 * * sat-sun", "0 0 * * fri-Sun"])
+def test_difference_3_a_week_ends_with_sunday(expression):
+    with pytest.raises(CronSimError):
+        CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
+    cron(expression)
+
+
+def test_difference_4_a_range_of_one_value():
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [each.minute for each in islice(CronSim("5-5/15 * * * *", after), 2)] == [5, 20]
+    assert [each.minute for each in ours(cron("5-5/15 * * * *"), after, 2)] == [5, 5]
+
+
+def test_difference_5_long_steps():
+    assert next(CronSim("*/90 * * * *", datetime(2026, 1, 1, tzinfo=UTC))).hour == 1
+    with pytest.raises(TriggerError, match="90m"):
+        cron("*/90 * * * *")
+
+
+def test_difference_6_offsets_with_seconds():
+    zone = ZoneInfo("Africa/Monrovia")
+    after = datetime(1972, 1, 6, 12, tzinfo=zone)
+    assert f"{next(CronSim('0 0 * * *', after)):%H:%M:%S}" == "00:45:00"
+    found = cron("0 0 * * *", tz="Africa/Monrovia").next_after(after)
+    assert found is not None
+    assert f"{found.astimezone(zone):%H:%M:%S}" == "00:44:30"
+
+
+def test_difference_7_clocks_that_change_by_half_an_hour():
+    zone = ZoneInfo("Australia/Lord_Howe")
+    after = datetime(2024, 4, 7, 0, 30, tzinfo=zone)
+    assert f"{next(CronSim('* 2 * * *', after)):%H:%M}" == "02:30"
+    found = cron("* 2 * * *", tz="Australia/Lord_Howe").next_after(after)
+    assert found is not None
+    assert f"{found.astimezone(zone):%H:%M}" == "02:00"
+
+
+@pytest.mark.parametrize("expression", ["0 0 L * *", "0 0 LW * *", "0 0 * * 1#2", "0 0 * * 5L", "0 0 0 * * *"])
+def test_difference_8_what_is_not_read(expression):
+    CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(TriggerError):
+        cron(expression)
+
+
+def test_we_are_several_times_as_fast():
+    """A bound that holds on a busy machine; benchmarks have the figures."""
+    from timeit import repeat
+
+    after = datetime(2026, 11, 21, 7, 33, tzinfo=NEW_YORK)
+    trigger, instant = cron("*/5 * * * *", tz="America/New_York"), after.astimezone(UTC)
+    mine = min(repeat(lambda: trigger.next_after(instant), number=100, repeat=20))
+    other = min(repeat(lambda: next(CronSim("*/5 * * * *", after)), number=100, repeat=5))
+    assert mine * 4 < other, (mine, other)
+    assert timedelta(seconds=mine / 100) < timedelta(microseconds=40)
