@@ -96,14 +96,7 @@ class RunContext:
         """
         if _on_event_loop():
             raise RunError("run.sleep() would stop the event loop for all jobs; write: await run.asleep(...)")
-        until = self._clock.monotonic() + _length(duration)
-        while True:
-            self.check()
-            left = until - self._clock.monotonic()
-            if left <= timedelta(0):
-                return
-            if self._wake.wait(left):
-                self._wake.set()  # other threads of this job may sleep, too
+        self._wait(_length(duration))
 
     async def asleep(self, duration: timedelta | str | float) -> None:
         """Wait for *duration* (a number is seconds) without stopping the event loop.
@@ -113,11 +106,24 @@ class RunContext:
         Raises:
             RunCancelled: The run was asked to stop before.
         """
+        self.check()
+        await self._await(_length(duration))
+        self.check()
+
+    async def _await(self, duration: timedelta) -> None:
         import asyncio
 
-        self.check()
-        await asyncio.sleep(_length(duration).total_seconds())
-        self.check()
+        await asyncio.sleep(duration.total_seconds())
+
+    def _wait(self, duration: timedelta) -> None:
+        until = self._clock.monotonic() + duration
+        while True:
+            self.check()
+            left = until - self._clock.monotonic()
+            if left <= timedelta(0):
+                return
+            if self._wake.wait(left):
+                self._wake.set()  # other threads of this job may sleep, too
 
     # -- for the engine ------------------------------------------------------------------------
 
