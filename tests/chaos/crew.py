@@ -34,7 +34,9 @@ class Crew:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for member in self.members:
             if member.poll() is None:
                 member.send_signal(signal.SIGCONT)
@@ -62,6 +64,10 @@ class Crew:
                 member.terminate()
         for member in self.members:
             member.wait(timeout=PATIENCE_S)
+
+    def joined(self) -> int:
+        """How many members have said that they joined."""
+        return sum(" joined: " in path.read_text(errors="replace") for path in self.folder.glob("member-*.log"))
 
     def logs(self) -> str:
         """What the members wrote, for a failure's message: warnings and worse."""

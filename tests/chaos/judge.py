@@ -112,10 +112,16 @@ def judge(
     entries = [entry for entry in ledger if entry.fire[1] <= until]
     calls = Counter((entry.fire, entry.attempt) for entry in entries)
     done = {entry.fire for entry in entries}
-    doubled = [f"{_name(fire)} attempt {attempt}: {count} calls" for (fire, attempt), count in calls.items() if count > 1]
+    doubled = [
+        f"{_name(fire)} attempt {attempt}: {count} calls" for (fire, attempt), count in calls.items() if count > 1
+    ]
     firsts = {entry.fire: entry for entry in sorted(entries, key=lambda entry: -entry.attempt)}
     reruns = [entry for entry in entries if entry is not firsts[entry.fire]]
-    doubled += [f"{_name(entry.fire)}: rerun of a run of a healthy node" for entry in reruns if firsts[entry.fire].pid not in harmed]
+    doubled += [
+        f"{_name(entry.fire)}: rerun of a run of a healthy node"
+        for entry in reruns
+        if firsts[entry.fire].pid not in harmed
+    ]
     absent = expected - done
     missed = [fire for fire in absent if not _excused(fire, skips.get(fire[0], []), excuses)]
     late = sorted((entry.wall - entry.fire[1]).total_seconds() * 1000 for entry in firsts.values())

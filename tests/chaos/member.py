@@ -34,7 +34,17 @@ def main(store: str, ledger: str, settings: str) -> None:
         if takes:
             time.sleep(takes)
 
-    scheduler.serve(**json.loads(settings))
+    options = json.loads(settings)
+    for number in range(options.pop("declare", 0)):
+        scheduler.schedule(options.pop("trigger", "every 1h"), id=f"declared-{number}")(_idle)
+    begin_at = options.pop("begin_at", None)
+    if begin_at is not None:  # all processes declare at one instant, on an empty database
+        time.sleep(max(0.0, begin_at - time.time()))
+    scheduler.serve(**options)
+
+
+def _idle() -> None:
+    """Nothing."""
 
 
 if __name__ == "__main__":

@@ -28,13 +28,6 @@ SETTINGS = {"lease": f"{LEASE_S}s", "beat": "2s", "slots": 20, "drain": "10s"}
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/fleet.db"
-    return str(request.getfixturevalue(f"{request.param}_database"))
-
-
 @pytest.mark.parametrize(
     "policies",
     [pytest.param({"misfire": "all", "overlap": "allow"}, id="every tick"), pytest.param({}, id="defaults")],
