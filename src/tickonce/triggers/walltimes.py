@@ -7,6 +7,7 @@ integer of 366 bits. So finding a day costs a shift for each year looked at, and
 
 from __future__ import annotations
 
+from calendar import isleap
 from datetime import date
 
 from tickonce.triggers.instants import DAY
@@ -108,16 +109,16 @@ class Days:
 
     def _search(self, day: int) -> int | None:
         while day <= _LAST_DAY:
-            ordinal = date.fromordinal(day + _EPOCH_ORDINAL).replace(month=1, day=1).toordinal()
-            first = ordinal - _EPOCH_ORDINAL
-            year = date.fromordinal(ordinal).year
-            leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-            mask = self._shape(ordinal % 7, leap)
+            year = date.fromordinal(day + _EPOCH_ORDINAL).year
+            new_year = date(year, 1, 1).toordinal()
+            first = new_year - _EPOCH_ORDINAL
+            end = first + 365 + isleap(year)
+            mask = self._shape(new_year % 7, isleap(year))  # ordinals count from a Monday, so Sunday is 0
             left = mask >> (day - first)
             if left:
-                self._near = (first, first + 365 + leap, mask)
+                self._near = (first, end, mask)
                 return day + _lowest(left)
-            day = first + 365 + leap
+            day = end
         return None
 
     def _shape(self, weekday: int, leap: int) -> int:

@@ -17,7 +17,7 @@ from tickonce.errors import TriggerError
 from tickonce.triggers.instants import DAY, EPOCH, MAX_SECOND, MIN_SECOND
 from tickonce.triggers.zones import _NAME, may_be_known_elsewhere, zone, zone_name
 
-NAMES = sorted(available_timezones() - {"localtime"})
+NAMES = sorted(available_timezones() & set(files("tzdata").joinpath("zones").read_text().split()))
 
 
 def offset_at(name: str, instant: int) -> int:
