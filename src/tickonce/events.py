@@ -126,8 +126,10 @@ class Events:
         """Flush, then end the thread; a later event starts a new one. Return whether all were delivered."""
         done = self.flush(timeout)
         with self._changed:
-            self._thread = None
+            thread, self._thread = self._thread, None
             self._changed.notify_all()
+        if done and thread is not None:
+            thread.join(max(0.0, timeout.total_seconds()))
         return done
 
     def forget(self) -> None:
