@@ -12,6 +12,7 @@ from tickonce.engine.lease import Lease, Witness
 from tickonce.engine.storetime import StoreTime
 from tickonce.engine.ticker import Ticker
 from tickonce.engine.worker import Worker
+from tickonce.errors import StoreError
 from tickonce.events import Event, Events
 from tickonce.model import Beat, Node, NodeState
 from tickonce.partition import shares
@@ -140,7 +141,11 @@ class Heart:
             self._events.emit(Event(kind="clock_jump", reason=reason))
         self._worker.hear(answer.held)
         if self._worker.unknown(answer.held):
-            self._worker.adopt()
+            try:
+                self._worker.adopt()
+            except StoreError:
+                self.soon()
+                raise
         self._meet(answer.nodes, answer.instant)
         self._on_heard()
 

@@ -232,7 +232,8 @@ class EngineNode:
                 thread.join(timeout=5)
         try:
             # The work thread has ended: what has gathered since, above all what was handed back, is written here.
-            self.writer.write()
+            while self.writer.kept:
+                self.writer.write()
             self._store.leave(self.id)
             _log.info("node %s left", self.id)
         except StoreError as error:

@@ -248,6 +248,8 @@ class Ticker:
             self._run_wait = FIRST_WAIT
             return due - instant
         self._worker.want_claim()
+        if not self._worker.free:
+            return self._poll_every  # the slot that becomes free claims by itself
         # Should the claim bring nothing (rows locked, another node faster), look again, less and less often.
         wait, self._run_wait = self._run_wait, min(self._run_wait * 2, LONGEST_WAIT)
         return wait

@@ -26,6 +26,8 @@ _log = logging.getLogger("tickonce.run")
 
 Key: TypeAlias = tuple[str, int]
 
+_NOTHING = Serves(jobs=frozenset(), queues=frozenset())
+
 
 class Worker:
     """Carries out runs that the store says this node holds, at most *slots* at a time.
@@ -67,6 +69,8 @@ class Worker:
     @property
     def serves(self) -> Serves:
         """Jobs and queues that this node carries out."""
+        if not self._config.slots:
+            return _NOTHING
         return Serves(jobs=self._jobs.names(), queues=frozenset(self._config.queues))
 
     @property
@@ -75,9 +79,10 @@ class Worker:
         return len(self._active)
 
     @property
-    def holding(self) -> int:
-        """Runs in hand: busy slots and what waits for one."""
-        return len(self._active) + len(self._waiting)
+    def free(self) -> int:
+        """Slots that a claim could fill."""
+        with self._lock:
+            return self._free()
 
     def reserve(self) -> int:
         """Take all free slots for a launch, or none while older runs are waiting to be claimed."""
@@ -154,12 +159,16 @@ class Worker:
             self._claim_wanted = True
             self.release(limit)
             raise
-        # A full claim says that more is waiting: those are older than what is due next, and go first.
-        self._claim_wanted = len(runs) == limit
-        self._fuse = not self._claim_wanted
+        # A full claim says that more is waiting: those are older than what is due next, and go first. A hint that came
+        # meanwhile stays.
+        full = len(runs) == limit
+        self._claim_wanted = self._claim_wanted or full
+        self._fuse = not full
         self.start(runs, reserved=limit)
 
     def _entered(self, run: Run) -> Attempt | None:
+        if run.node != self._node:  # given to an incarnation that is dead by now: others have it, or soon will
+            return None
         if not self._door.enter(run.token, run.attempt):
             return None
         job = self._jobs.find(run.job)
@@ -199,6 +208,9 @@ class Worker:
 
     def _gate(self, attempt: Attempt) -> bool:
         """Whether the attempt's function may be called now; otherwise it waits here, or is handed back."""
+        if attempt.node != self._node:
+            self._forget(attempt)
+            return False
         if attempt.context.cancel_reason is not None or self._stopping:
             self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
             return False
@@ -217,8 +229,7 @@ class Worker:
         if not ready:
             with self._lock:
                 self._active.pop(attempt.key, None)
-                if attempt.node == self._node:
-                    self._waiting.appendleft(attempt)
+                self._waiting.appendleft(attempt)
             return False
         attempt.begin()
         if attempt.deadline is not None:
@@ -262,7 +273,7 @@ class Worker:
         now = self._clock.monotonic()
         holds = self._lease.holds(now)
         soonest: timedelta | None = None
-        for attempt in list(self._active.values()):
+        for attempt in self._running():
             cut_off = not holds and attempt.begun and attempt.run.policy.when_cut_off is CutOff.CANCEL
             if cut_off and not attempt.context.cancelled:
                 attempt.stop("cut off")
@@ -305,8 +316,12 @@ class Worker:
 
     def interrupt_all(self) -> None:
         """Ask all that runs to stop."""
-        for attempt in list(self._active.values()):
+        for attempt in self._running():
             attempt.stop("stopping")
+
+    def _running(self) -> list[Attempt]:
+        with self._lock:
+            return list(self._active.values())
 
     def close(self) -> None:
         """Let go of threads and loop."""

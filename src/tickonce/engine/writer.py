@@ -68,23 +68,24 @@ class Writer:
         return len(self._outcomes)
 
     def write(self) -> None:
-        """Write all that has gathered; what the store does not answer for is kept and offered again.
+        """Write a group of what has gathered; what the store does not answer for is kept and offered again.
 
         An outcome offered twice is harmless: the second time, attempt and state do not match any more.
         """
-        while self._outcomes:
-            group: list[tuple[Outcome, Run]] = []
-            while self._outcomes and len(group) < GROUP:
-                group.append(self._outcomes.popleft())
-            outcomes = [outcome for outcome, _ in group]
-            try:
-                accepted = self._store.finish(outcomes)
-            except BaseException:
-                self._outcomes.extendleft(reversed(group))
-                raise
-            self.on_written(outcomes)
-            for (outcome, run), taken in zip(group, accepted, strict=True):
-                self._tell(outcome, run, taken=taken)
+        group: list[tuple[Outcome, Run]] = []
+        while self._outcomes and len(group) < GROUP:
+            group.append(self._outcomes.popleft())
+        if not group:
+            return
+        outcomes = [outcome for outcome, _ in group]
+        try:
+            accepted = self._store.finish(outcomes)
+        except BaseException:
+            self._outcomes.extendleft(reversed(group))
+            raise
+        self.on_written(outcomes)
+        for (outcome, run), taken in zip(group, accepted, strict=True):
+            self._tell(outcome, run, taken=taken)
 
     def write_notes(self) -> timedelta | None:
         """Write notes on running attempts, progress at most once a second; return when there is more to write."""
