@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import signal
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.chaos.crew import Crew, until
-from tests.chaos.judge import Asked, judge, read_ledger
+from tests.chaos.judge import Asked, Entry, judge, read_ledger
 from tickonce import Scheduler, cron, every
-from tickonce.model import NodeState
-from tickonce.ports import RunFilter, Store
+from tickonce.model import NodeState, RunState
+from tickonce.ports import RunFilter, ScheduleFilter, Store
 from tickonce.stores import open_store
 
 PROCESSES = 8
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
     "policies",
     [pytest.param({"misfire": "all", "overlap": "allow"}, id="every tick"), pytest.param({}, id="defaults")],
 )
-def test_eight_processes_launch_each_tick_once(store_url: str, tmp_path: Path, policies: dict[str, str]) -> None:
+def test_eight_processes_launch_each_tick_once(store_url: str, tmp_path: Path, policies: dict[str, Any]) -> None:
     with Crew(store_url, tmp_path, **SETTINGS) as crew, Scheduler(store_url) as scheduler:
         store = open_store(store_url)
         store.prepare()
@@ -47,14 +48,14 @@ def test_eight_processes_launch_each_tick_once(store_url: str, tmp_path: Path, p
     excuses = frozenset({"paused", "removed"}) if policies else frozenset({"paused", "removed", "overlap", "misfire"})
     ledger = read_ledger(crew.ledger)
     verdict = judge(asked, ledger, until=end, skips=skips, excuses=excuses, harmed=harmed)
-    print(json.dumps({name: value for name, value in vars(verdict).items()}, default=str))
+    print(json.dumps(vars(verdict)))
     assert verdict.clean, f"{verdict}\n{crew.logs()}"
     assert verdict.expected > 1000, "too little was asked for"
     assert len({entry.pid for entry in ledger}) >= PROCESSES - 1, "the work was not spread"
 
 
 def _half_a_minute(
-    scheduler: Scheduler, store: Store, crew: Crew, policies: dict[str, str]
+    scheduler: Scheduler, store: Store, crew: Crew, policies: dict[str, Any]
 ) -> tuple[Asked, frozenset[int]]:
     """Add, harm, edit, pause, remove, make anew; return what was asked for and which processes were harmed."""
     asked = Asked()
@@ -101,24 +102,17 @@ def _alive(store: Store) -> int:
     return sum(node.state is NodeState.ALIVE for node in store.nodes())
 
 
-def _settled(store: Store, end: object) -> bool:
+def _settled(store: Store, end: datetime) -> bool:
     """Whether every schedule has moved past *end*, and no run from before it is open."""
-    from tickonce.model import RunState
-    from tickonce.ports import ScheduleFilter
-
     schedules = store.schedules(ScheduleFilter(), limit=1000).items
-    if any(schedule.due is not None and schedule.due <= end for schedule in schedules):  # type: ignore[operator]
+    if any(schedule.due is not None and schedule.due <= end for schedule in schedules):
         return False
-    open_ones = RunFilter(states=(RunState.PENDING, RunState.RUNNING), scheduled_until=end)  # type: ignore[arg-type]
+    open_ones = RunFilter(states=(RunState.PENDING, RunState.RUNNING), scheduled_until=end)
     return not store.runs(open_ones, limit=1).items
 
 
 def test_the_judge_sees_a_doubled_and_a_missed_fire() -> None:
     """A verdict that cannot be bad is worth nothing."""
-    from datetime import UTC, datetime
-
-    from tests.chaos.judge import Entry
-
     start = datetime(2026, 11, 21, 13, tzinfo=UTC)
     asked = Asked()
     asked.from_then("a", start, 1)

@@ -1,4 +1,4 @@
-"""Threads and the event loop for real: timeouts, cancelling, draining, `alive`. Waits are for events, with a deadline."""
+"""Threads and the event loop for real: timeouts, cancelling, draining, `alive`; each wait is for an event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from tests.servers import wait_until
-from tickonce import Scheduler, current_run, every
+from tickonce import Event, Scheduler, current_run, every
 from tickonce.errors import RunCancelled
 from tickonce.model import RunState
 from tickonce.stores.memory import MemoryStore
@@ -79,7 +79,7 @@ def test_a_thread_over_its_timeout_is_told_stays_overdue_and_then_fails(schedule
         go.wait(15)
         return "late"
 
-    overdue = []
+    overdue: list[Event] = []
     scheduler.on("overdue", overdue.append)
     token = start(scheduler, stubborn, timeout="200ms")
     assert told.wait(15)

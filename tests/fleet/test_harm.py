@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -36,7 +37,13 @@ def only_run(fleet, schedule_id):
 
 @pytest.mark.parametrize(
     ("result", "says"),
-    [(float("nan"), "nan"), ("a\x00b", "NUL"), ("\ud800", "surrogate"), (object(), "object"), ({1, object()}, "object")],
+    [
+        (float("nan"), "nan"),
+        ("a\x00b", "NUL"),
+        ("\ud800", "surrogate"),
+        (object(), "object"),
+        ({1, object()}, "object"),
+    ],
 )
 def test_a_result_that_cannot_be_kept_fails_its_run_alone(fleet, jobs, beside, result, says):
     jobs.job(name="bad")(lambda: result)
@@ -75,7 +82,9 @@ def test_a_long_result_keeps_its_beginning(fleet, jobs, beside):
     assert len(run.result.encode()) <= 64 * 1024
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", '{"args":[],"kwargs":{"x":{"$from-the-future":1}}}', '{"args":[1],"kwargs":{}}'])
+@pytest.mark.parametrize(
+    "arguments", ["{", "[]", '{"args":[],"kwargs":{"x":{"$from-the-future":1}}}', '{"args":[1],"kwargs":{}}']
+)
 def test_arguments_that_cannot_be_read_or_do_not_fit_fail_their_run_alone(fleet, jobs, beside, arguments):
     jobs.job(name="bad")(lambda: None)
     put(fleet, "bad", "bad")
@@ -127,7 +136,7 @@ def test_a_failed_run_is_tried_again_with_growing_waits_under_the_same_token(fle
     fleet.run_for(30 * SECOND)
     run = only_run(fleet, "flaky")
     assert (run.state, run.attempt, run.failures, run.result) == (RunState.SUCCEEDED, 4, 3, '"well"')
-    waits = [after - before for before, after in zip(tries, tries[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(tries)]
     assert waits == [2 * SECOND, 4 * SECOND, 8 * SECOND]
     assert [event.kind for event in node.events] == ["retrying"] * 3 + ["succeeded"]
 
@@ -147,7 +156,7 @@ def test_when_retries_are_used_up_the_run_has_failed_with_its_traceback(fleet, j
 
 
 def test_a_pending_run_that_nobody_starts_in_time_is_skipped_and_says_so(fleet, jobs):
-    definition = Definition(job="nobody-knows", trigger=every("1m"), policy=Policy(overlap="skip"))
+    definition = Definition(job="nobody-knows", trigger=every("1m"), policy=Policy())
     fleet.store.change("stale", Create(schedule_id="stale", definition=definition))
     node = fleet.node(jobs)
     fleet.run_for(timedelta(minutes=5))
