@@ -340,7 +340,7 @@ class TestH2StatesAndAttempts:
         assert run.state is RunState.SUCCEEDED
 
 
-class TestH7AndH10Deploys:
+class TestH10Deploys:
     def test_old_and_new_code_restarting_in_turn_end_with_the_new_definition(self, fleet, jobs):
         old, new = _declared(every("1m")), _declared(every("2m"))
         olds = [fleet.node(jobs, declares=[old]) for _ in range(2)]
