@@ -1,0 +1,6 @@
+"""``python -m tickonce`` is the command ``tickonce``."""
+
+from tickonce.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""``ls``, ``show`` and ``skips``: what is scheduled, and why something did not run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from tickonce.cli.forms import run_form, schedule_form, skip_form
+from tickonce.cli.helping import verb
+from tickonce.cli.output import pairs, table
+from tickonce.cli.paging import LIMIT, gathered
+from tickonce.cli.runs import run_rows, show_run
+from tickonce.cli.session import Session, option, pass_session, shared, words
+from tickonce.cli.texts import instant_text, iso, masked, masked_arguments, relative, trigger_text
+from tickonce.durations import format_duration
+from tickonce.model import Policy, Run, Schedule, ScheduleState, Skip
+from tickonce.retry import Retry
+from tickonce.scheduler import Scheduler
+
+_HIDDEN = (ScheduleState.ENDED, ScheduleState.REMOVED)
+
+
+@verb("ls")
+@option(
+    "--state",
+    multiple=True,
+    type=words(ScheduleState),
+    help="In this state; may be repeated.",
+)
+@option("--tag", help="With this tag.")
+@option("--owner", help="Of this owner.")
+@option("--job", help="Of this job.")
+@option("--queue", help="Of this queue.")
+@option("-q", "--text", help="With this text in id, job or description.")
+@option("-a", "--all", is_flag=True, help="Ended and removed ones, too.")
+@LIMIT
+@shared
+@pass_session
+def ls_command(session: Session, /, *, state: tuple[str, ...], all: bool, limit: int, **which: str | None) -> None:
+    """List schedules, with their next fire and their last run."""
+    scheduler = session.scheduler
+    asked: dict[str, Any] = {name: value for name, value in which.items() if value is not None}
+    if state:
+        asked["states"] = state
+    ended, removed = (all or hidden in state for hidden in _HIDDEN)
+    schedules, more = gathered(
+        lambda count, cursor: scheduler.schedules(limit=count, cursor=cursor, ended=ended, removed=removed, **asked),
+        limit,
+    )
+    now = scheduler.store.instant()
+    last = {schedule.id: _last_runs(scheduler, schedule.id, 1) for schedule in schedules}
+    rows = []
+    forms = []
+    for schedule in schedules:
+        runs = last[schedule.id]
+        forms.append({**schedule_form(schedule), "last_run": run_form(runs[0]) if runs else None})
+        rows.append(
+            (
+                schedule.id,
+                str(schedule.state),
+                trigger_text(schedule.trigger),
+                instant_text(schedule.next_fire, session.zone),
+                relative(schedule.next_fire, now),
+                _last(runs[0], now) if runs else "-",
+                schedule.definition.owner,
+            )
+        )
+    session.out.listing(
+        forms,
+        ("id", "state", "trigger", "next", "", "last run", "owner"),
+        rows,
+        nothing="No schedule matches." if asked else "No schedules. Add one: tickonce add ID TRIGGER JOB",
+    )
+    if more:
+        session.out.say(f"The first {limit} are shown; more: --limit 0")
+
+
+@verb("show")
+@click.argument("what", metavar="SCHEDULE|TOKEN")
+@option("-n", "--count", default=5, show_default=True, type=click.IntRange(1, 1000), help="Fires, runs, skips.")
+@shared
+@pass_session
+def show_command(session: Session, /, *, what: str, count: int) -> None:
+    """Show a schedule, with next fires, last runs and skips; or a run by its token."""
+    if "@" in what:
+        show_run(session, what)
+        return
+    scheduler = session.scheduler
+    found = scheduler.get(what)
+    now = scheduler.store.instant()
+    fires = scheduler.next_fires(what, count) if found.definition.known else []
+    runs = _last_runs(scheduler, what, count)
+    skips = list(scheduler.skips(what, limit=count).items)
+    if session.out.is_json:
+        form = schedule_form(found)
+        form["next_fires"] = [iso(fire) for fire in fires]
+        form["last_runs"] = [run_form(run) for run in runs]
+        form["skips"] = [skip_form(skip) for skip in skips]
+        session.out.document(form)
+        return
+    pairs(_described(found, session, now))
+    if fires and found.state is ScheduleState.ACTIVE:
+        click.echo(f"\nnext fires ({session.tz})")
+        table(("at", ""), [(instant_text(fire, session.zone, weekday=True), relative(fire, now)) for fire in fires])
+    if runs:
+        click.echo("\nlast runs")
+        table(*run_rows(runs, now, session.zone))
+    if skips:
+        click.echo("\nnot run")
+        table(*_skip_rows(skips, session, with_id=False))
+
+
+@verb("skips")
+@click.argument("schedule", required=False)
+@LIMIT
+@shared
+@pass_session
+def skips_command(session: Session, /, *, schedule: str | None, limit: int) -> None:
+    """List the fires that were not run, with the reason: of one schedule or of all."""
+    scheduler = session.scheduler
+    if schedule is not None:
+        scheduler.get(schedule)
+    skips, more = gathered(lambda count, cursor: scheduler.skips(schedule, limit=count, cursor=cursor), limit)
+    session.out.listing(
+        [skip_form(skip) for skip in skips],
+        *_skip_rows(skips, session, with_id=schedule is None),
+        nothing="Nothing was skipped.",
+    )
+    if more:
+        session.out.say(f"The newest {limit} are shown; more: --limit 0")
+
+
+# -- parts -------------------------------------------------------------------------------------
+
+
+def _last_runs(scheduler: Scheduler, schedule_id: str, count: int) -> list[Run]:
+    return list(scheduler.runs(schedule_id=schedule_id, limit=count).items)
+
+
+def _last(run: Run, now: datetime) -> str:
+    return f"{run.state} {relative(run.finished_at or run.started_at or run.due, now)}"
+
+
+def _skip_rows(skips: list[Skip], session: Session, *, with_id: bool) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    rows: list[tuple[str, ...]] = [
+        (
+            skip.schedule_id if with_id else "",
+            str(skip.reason),
+            f"{skip.count}+" if skip.more else str(skip.count),
+            instant_text(skip.first, session.zone),
+            instant_text(skip.last, session.zone) if skip.last != skip.first else "-",
+        )
+        for skip in skips
+    ]
+    return ("schedule", "reason", "fires", "first", "last"), rows
+
+
+def _described(schedule: Schedule, session: Session, now: datetime) -> list[tuple[str, str]]:
+    definition, declaration, zone = schedule.definition, schedule.declaration, session.zone
+    state = str(schedule.state)
+    if schedule.paused_until is not None:
+        state += f" until {instant_text(schedule.paused_until, zone)}"
+    next_fire = f"{instant_text(schedule.next_fire, zone)}, {relative(schedule.next_fire, now)}"
+    arguments = masked_arguments(json.loads(definition.arguments))
+    return [
+        ("id", schedule.id),
+        ("state", state),
+        ("reason", masked(schedule.reason or "")),
+        ("trigger", trigger_text(definition.trigger)),
+        ("next fire", next_fire if schedule.next_fire is not None else "-"),
+        ("jitter", format_duration(definition.jitter) if definition.jitter else ""),
+        ("start", instant_text(definition.start, zone)),
+        ("end", instant_text(definition.end, zone)),
+        ("job", definition.job),
+        ("args", json.dumps(arguments["args"], ensure_ascii=False) if arguments["args"] else ""),
+        ("kwargs", json.dumps(arguments["kwargs"], ensure_ascii=False) if arguments["kwargs"] else ""),
+        ("queue", definition.queue),
+        ("priority", str(definition.priority) if definition.priority else ""),
+        *((name.replace("_", " "), text) for name, text in _policy(definition.policy)),
+        ("tags", ", ".join(definition.tags)),
+        ("owner", definition.owner),
+        ("description", definition.description),
+        (
+            "revision",
+            f"{schedule.revision}, by {schedule.updated_by or 'unknown'} {relative(schedule.updated_at, now)}",
+        ),
+        ("declared", _declared(schedule, now)),
+        ("overrides", ", ".join(sorted(declaration.overrides)) if declaration is not None else ""),
+    ]
+
+
+def _declared(schedule: Schedule, now: datetime) -> str:
+    if schedule.declaration is None:
+        return ""
+    release = f", release {schedule.declaration.release}" if schedule.declaration.release else ""
+    return f"in code{release}, last seen {relative(schedule.declaration.seen_at, now)}"
+
+
+def _policy(policy: Policy) -> list[tuple[str, str]]:
+    """Return the three words that matter most, and of the rest what is not the default."""
+    default = Policy()
+    shown = []
+    for item in fields(Policy):
+        value = getattr(policy, item.name)
+        if item.name in ("misfire", "overlap", "grace") or value != getattr(default, item.name):
+            shown.append((item.name, _word(value)))
+    return shown
+
+
+def _word(value: object) -> str:
+    match value:
+        case timedelta():
+            return format_duration(value)
+        case Retry(times=times, delay=delay, kind=kind):
+            return f"{times} times, after {format_duration(delay)}, {kind}"
+        case _:
+            return str(value)
