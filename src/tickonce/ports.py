@@ -79,7 +79,7 @@ class Notifier(Protocol):
     def wait(self, timeout: timedelta) -> frozenset[str]:
         """Wait for hints, at most *timeout*; return their kinds; empty when none came.
 
-        Kinds are ``schedules``, ``runs`` and ``nodes``.
+        Kinds are ``schedules``, ``runs``, ``nodes``, and ``cancels`` for running runs that were asked to stop.
 
         Raises:
             StoreUnavailable: The connection is gone; the next call makes a new one.

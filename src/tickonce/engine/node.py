@@ -268,8 +268,8 @@ class EngineNode:
 
     def hint(self, hints: frozenset[str]) -> None:
         """The store has changed: look sooner."""
-        if "nodes" in hints:
-            self.heart.soon()
+        if "nodes" in hints or ("cancels" in hints and self.worker.busy):
+            self.heart.soon()  # its answer says who lives, and which of our runs are to stop
         if "runs" in hints:
             self.worker.want_claim()
         if "schedules" in hints or "runs" in hints:

@@ -347,7 +347,7 @@ class MemoryStore:
             if not run.state.open:
                 raise WrongState(f"run {token}", state=run.state, wanted="pending or running")
             after = self._tables.keep(transitions.cancelled(run, self.instant(), by=by))
-        self._board.announce("runs")
+        self._board.announce("cancels")
         return after
 
     def retry(self, token: Token, *, by: str = "") -> Run:
