@@ -20,7 +20,8 @@ class SystemSignal:
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until set or until *timeout* is over; return whether it was set, and clear it."""
         found = self._event.wait(None if timeout is None else max(0.0, timeout.total_seconds()))
-        self._event.clear()
+        if found:  # one that is set just after the time was over is for the next wait
+            self._event.clear()
         return found
 
 

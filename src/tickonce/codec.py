@@ -1,8 +1,8 @@
 """Arguments and results as JSON, with a few tagged types; never pickle.
 
-What JSON cannot say is tagged: ``{"$date": "2026-11-21"}``, ``$datetime``, ``$time``, ``$timedelta`` (seconds),
-``$decimal``, ``$uuid``, ``$bytes`` (base64), ``$tuple``, ``$set``. A mapping that itself has a key with ``$`` in front
-is wrapped as ``{"$map": [[key, value], ...]}``, so nothing that people pass can be mistaken for a tag.
+What JSON cannot say is tagged: ``{"$date": "2026-11-21"}``, ``$datetime``, ``$time``, ``$timedelta`` (days, seconds,
+microseconds), ``$decimal``, ``$uuid``, ``$bytes`` (base64), ``$tuple``, ``$set``, ``$frozenset``. A mapping that itself has a key with
+``$`` in front is wrapped as ``{"$map": [[key, value], ...]}``, so nothing that people pass can be mistaken for a tag.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _DECODE: dict[str, Callable[[Any], Any]] = {
     "$cut": str,
     "$tuple": lambda value: tuple(_untag(item) for item in value),
     "$set": lambda value: {_untag(item) for item in value},
+    "$frozenset": lambda value: frozenset(_untag(item) for item in value),
     "$map": lambda value: {_untag(key): _untag(item) for key, item in value},
 }
 
@@ -55,12 +56,7 @@ def encode(value: Any) -> str:
         ValueError: It holds something that JSON and the tags cannot say, with the path to it; NaN, infinity, lone
             surrogates and NUL among them, since databases refuse those.
     """
-    text = json.dumps(_tag(value, "$"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("it holds text that is not valid Unicode (a lone surrogate)") from None
-    return text
+    return _dump(value)
 
 
 def decode(text: str) -> Any:
@@ -70,7 +66,7 @@ def decode(text: str) -> Any:
         ValueError: It is not what ``encode`` writes.
     """
     try:
-        return _untag(json.loads(text))
+        return _untag(json.loads(text, parse_constant=_no_constant))
     except ValueError:
         raise
     except Exception as error:
@@ -78,12 +74,12 @@ def decode(text: str) -> Any:
 
 
 def encode_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """Return a call's arguments as JSON text.
+    """Return a call's arguments as JSON text: the same text for the same arguments, in whatever order they are named.
 
     Raises:
         ValueError: They are not JSON, or longer than 256 KB.
     """
-    text = encode({"args": list(args), "kwargs": dict(kwargs)})
+    text = _dump({"args": list(args), "kwargs": dict(kwargs)}, sort_keys=True)
     if len(text.encode()) > ARGUMENT_BYTES:
         raise ValueError(
             f"they have {len(text.encode())} bytes, allowed are {ARGUMENT_BYTES}; pass a key and look it up"
@@ -126,6 +122,18 @@ def keep(text: str) -> str:
     return raw.decode(errors="replace")
 
 
+def _dump(value: Any, *, sort_keys: bool = False) -> str:
+    try:
+        tagged = _tag(value, "$")
+        text = json.dumps(tagged, ensure_ascii=False, allow_nan=False, sort_keys=sort_keys, separators=(",", ":"))
+        text.encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply, or holds itself") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds text that is not valid Unicode (a lone surrogate)") from None
+    return text
+
+
 def _tag(value: Any, path: str) -> Any:
     if isinstance(value, str) and "\x00" in value:
         raise ValueError(f"{path} holds a NUL character, which databases refuse")
@@ -142,12 +150,15 @@ def _tag(value: Any, path: str) -> Any:
     if isinstance(value, tuple):
         return {"$tuple": [_tag(item, f"{path}[{at}]") for at, item in enumerate(value)]}
     if isinstance(value, set | frozenset):
-        return {"$set": sorted((_tag(item, f"{path}{{}}") for item in value), key=repr)}
+        tag = "$set" if isinstance(value, set) else "$frozenset"
+        return {tag: sorted((_tag(item, f"{path}{{}}") for item in value), key=repr)}
     for kind, tag, write in _ENCODE:
         if isinstance(value, kind):
             return {tag: write(value)}
-    if isinstance(value, str | int):  # a StrEnum or IntEnum is what it equals
-        return _tag(value.value if hasattr(value, "value") else value, path)
+    if isinstance(value, str):  # a StrEnum, or any other kind of text, is what it equals
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
     raise ValueError(f"{path} is a {type(value).__name__}, which is not JSON; pass its key or a plain value instead")
 
 
@@ -155,6 +166,10 @@ def _tag_mapping(value: Mapping[Any, Any], path: str) -> Any:
     if all(type(key) is str and not key.startswith("$") and "\x00" not in key for key in value):
         return {key: _tag(item, f"{path}.{key}") for key, item in value.items()}
     return {"$map": [[_tag(key, f"{path} key"), _tag(item, f"{path}[{key!r}]")] for key, item in value.items()]}
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"not readable: JSON has no {name}")
 
 
 def _untag(value: Any) -> Any:

@@ -10,9 +10,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from tickonce.model import NO_ARGUMENTS, CutOff, Definition, Misfire, OnLost, Overlap, Policy
+from tickonce.errors import DefinitionError, TriggerError
+from tickonce.model import NO_ARGUMENTS, CutOff, Definition, Misfire, OnLost, Overlap, Policy, check_id
 from tickonce.retry import Retry
-from tickonce.triggers import load_trigger
+from tickonce.triggers import OpaqueTrigger, load_trigger
 
 _POLICY = Policy()
 _RETRY = Retry()
@@ -21,11 +22,6 @@ _POLICY_READERS: dict[str, Callable[[Any], Any]] = {
     "overlap": Overlap,
     "on_lost": OnLost,
     "when_cut_off": CutOff,
-    "grace": lambda value: timedelta(seconds=value),
-    "catch_up": lambda value: timedelta(seconds=value),
-    "start_within": lambda value: timedelta(seconds=value),
-    "timeout": lambda value: timedelta(seconds=value),
-    "max_losses": int,
 }
 
 
@@ -53,30 +49,28 @@ def form_of(definition: Definition) -> dict[str, Any]:
 
 
 def definition_of(form: Mapping[str, Any]) -> Definition:
-    """Return the definition that *form* stands for; what this code does not know of it is kept as it is."""
+    """Return the definition that *form* stands for; what this code does not know of it is kept as it is.
+
+    That includes fields that it knows with values that it does not: newer code may have given them more meaning. One
+    such row must not keep a node from reading the others.
+    """
     extra = {name: value for name, value in form.items() if name not in _KNOWN}
-    policy = form.get("policy", {})
+    read: dict[str, Any] = {}
+    for name, reader in _READERS.items():
+        if name in form:
+            try:
+                read[name] = reader(form[name])
+            except Exception:  # noqa: BLE001  # whatever is wrong with it, it is left to nodes that can read it
+                extra[name] = form[name]
     try:
-        read = policy_of(policy)
-    except (KeyError, TypeError, ValueError):
-        # A policy of newer code: kept whole, and the schedule left to nodes that know it.
-        extra["policy"], read = policy, _POLICY
-    arguments = form.get("arguments")
-    return Definition(
-        job=form["job"],
-        trigger=load_trigger(form["trigger"]),
-        arguments=NO_ARGUMENTS if arguments is None else _dump(arguments),
-        policy=read,
-        jitter=timedelta(seconds=form.get("jitter", 0)),
-        start=_instant(form.get("start")),
-        end=_instant(form.get("end")),
-        queue=form.get("queue", "default"),
-        priority=form.get("priority", 0),
-        tags=tuple(form.get("tags", ())),
-        owner=form.get("owner", ""),
-        description=form.get("description", ""),
-        extra=extra,
-    )
+        trigger = load_trigger(form["trigger"])
+    except TriggerError as error:
+        trigger = OpaqueTrigger(form["trigger"], why=str(error))
+    try:
+        return Definition(job=form["job"], trigger=trigger, extra=extra, **read)
+    except DefinitionError:
+        everything = {name: value for name, value in form.items() if name not in ("job", "trigger")}
+        return Definition(job=form["job"], trigger=trigger, extra=everything)
 
 
 def dump_definition(definition: Definition) -> str:
@@ -120,9 +114,12 @@ def policy_of(form: Mapping[str, Any]) -> Policy:
     """Return the policy that *form* stands for.
 
     Raises:
-        ValueError, KeyError, TypeError: A field or value that this code does not know.
+        ValueError: It has a field or value that this code does not know.
     """
-    return Policy(**{name: _POLICY_READERS[name](value) for name, value in form.items()})
+    try:
+        return Policy(**{name: _POLICY_READERS[name](value) for name, value in form.items()})
+    except Exception as error:
+        raise ValueError(f"a policy that this release does not know: {error!r}") from error
 
 
 def hash_of(definition: Definition) -> str:
@@ -131,8 +128,34 @@ def hash_of(definition: Definition) -> str:
 
 
 def _retry_of(form: Mapping[str, Any]) -> Retry:
-    durations = {name: timedelta(seconds=form[name]) for name in ("delay", "limit") if name in form}
+    durations = {name: _seconds(form[name]) for name in ("delay", "limit") if name in form}
     return Retry(**{**form, **durations})
+
+
+def _seconds(value: Any) -> timedelta:
+    return timedelta(seconds=value)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"a whole number is needed, got {value!r}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text is needed, got {value!r}")
+    return value
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list is needed, got {value!r}")
+    return tuple(_text(item) for item in value)
+
+
+def _arguments(value: Any) -> str:
+    return NO_ARGUMENTS if value is None else _dump(value)
 
 
 def _plain(value: Any) -> Any:
@@ -145,7 +168,12 @@ def _plain(value: Any) -> Any:
 
 
 def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    if text is None:
+        return None
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text} has no offset: it is a different instant on each machine")
+    return instant.astimezone(UTC)
 
 
 def _dump(form: Any) -> str:
@@ -155,5 +183,18 @@ def _dump(form: Any) -> str:
 _DEFAULTS = {
     item.name: item.default for item in fields(Definition) if item.name in {"queue", "priority", "owner", "description"}
 }
-_POLICY_READERS["retry"] = _retry_of
+_POLICY_READERS |= dict.fromkeys(("grace", "catch_up", "start_within", "timeout"), _seconds)
+_POLICY_READERS |= {"max_losses": _whole, "retry": _retry_of}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "arguments": _arguments,
+    "policy": policy_of,
+    "jitter": _seconds,
+    "start": _instant,
+    "end": _instant,
+    "queue": check_id,
+    "priority": _whole,
+    "tags": _words,
+    "owner": _text,
+    "description": _text,
+}
 _KNOWN = {item.name for item in fields(Definition)} - {"extra"}

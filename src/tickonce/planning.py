@@ -86,7 +86,7 @@ def folded(before: Schedule, change: Change) -> Change:
     A record grows while nothing but skips of its reason follows: *change* extends the open one when its oldest event is
     such a skip, and leaves one open when its newest event is a skip.
     """
-    skips = _merged(change.skips)
+    skips = _merged(change.skips, change.runs)
     oldest_run = min((fire.scheduled_time for fire in change.runs), default=None)
     newest_run = max((fire.scheduled_time for fire in change.runs), default=None)
     extends = None
@@ -161,9 +161,12 @@ def _divide(
     """Return the span of late fires, as (first, last) or None, and the on-time fires, oldest first, at most *limit*."""
     definition = schedule.definition
     border = now - schedule.policy.grace
-    start = following(definition, max(first, border - definition.jitter) - _TICK)
-    while start is not None and start <= newest and due_time(schedule.id, definition, start) < border:
-        start = following(definition, start)
+    start: datetime | None = first
+    if first <= border:
+        # Of the fires up to the border only the newest can be due after it: a fire is due before the next one.
+        start = _newest(definition, first, border)
+        if due_time(schedule.id, definition, start) < border:
+            start = following(definition, start)
     if start is None or start > newest:
         return (first, newest), []
     on_time = list(islice(_fires(definition, start, newest), limit))
@@ -265,11 +268,15 @@ def _newest(definition: Definition, first: datetime, until: datetime) -> datetim
             until = middle
 
 
-def _merged(skips: tuple[Skip, ...]) -> tuple[Skip, ...]:
+def _merged(skips: tuple[Skip, ...], runs: tuple[Fire, ...]) -> tuple[Skip, ...]:
     merged: list[Skip] = []
     for skip in skips:
-        if merged and merged[-1].reason == skip.reason:
-            last = merged[-1]
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and last.reason == skip.reason
+            and not any(last.last < run.scheduled_time < skip.first for run in runs)
+        ):
             merged[-1] = replace(last, last=skip.last, count=last.count + skip.count, more=last.more or skip.more)
         else:
             merged.append(skip)

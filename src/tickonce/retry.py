@@ -9,6 +9,8 @@ from typing import Literal
 
 from tickonce.errors import DefinitionError
 
+_US = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
@@ -49,11 +51,9 @@ class Retry:
         """
         if failures > self.times:
             return None
-        wait = self.delay
-        if self.kind == "exponential":
-            # The exponent is bounded before it is used: 2 ** 10_000 would overflow timedelta.
-            wait = min(self.delay * 2 ** min(failures - 1, 40), self.limit) if self.delay else self.delay
-        wait = min(wait, self.limit)
+        doublings = min(max(failures - 1, 0), 64) if self.kind == "exponential" else 0
+        # In whole microseconds: they do not overflow as a timedelta does.
+        wait = min((self.delay // _US) << doublings, self.limit // _US) * _US
         part = int.from_bytes(blake2b(f"{token}:{failures}".encode(), digest_size=4).digest()) / 2**32
         return wait * (1 - self.jitter * part)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from tickonce.errors import DefinitionError
@@ -14,6 +15,14 @@ from tickonce.retry import Retry
 from tickonce.triggers import OpaqueTrigger, Trigger
 
 NO_ARGUMENTS = '{"args":[],"kwargs":{}}'
+
+
+_CHOICES: dict[str, type[StrEnum]] = {
+    "misfire": Misfire,
+    "overlap": Overlap,
+    "on_lost": OnLost,
+    "when_cut_off": CutOff,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,12 @@ class Policy:
     when_cut_off: CutOff = CutOff.FINISH
 
     def __post_init__(self) -> None:
+        for name, kind in _CHOICES.items():
+            try:
+                object.__setattr__(self, name, kind(getattr(self, name)))
+            except ValueError:
+                words = ", ".join(repr(str(word)) for word in kind)
+                raise DefinitionError(f"{name} must be one of {words}, got {getattr(self, name)!r}") from None
         for name in ("grace", "catch_up"):
             if getattr(self, name) < timedelta(0):
                 raise DefinitionError(f"{name} must not be negative, got {getattr(self, name)}")
