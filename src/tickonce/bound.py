@@ -147,7 +147,7 @@ class Editor(ABC):
             if isinstance(job, Call):
                 changes["arguments"] = arguments
         if args is not None or kwargs is not None:
-            changes["arguments"] = _encoded(id, args or (), kwargs)
+            changes["arguments"] = self._encoded(id, args or (), kwargs)
         amend = Amend(schedule_id=id, changes=changes, expected_revision=expected_revision, by=self.by)
         return self._apply(id, _Fitting(amend, self.jobs) if {"job", "arguments"} & changes.keys() else amend)
 
@@ -221,7 +221,7 @@ class Editor(ABC):
             RunOpen: A run is open and ``overlap`` is ``"skip"``.
             BadArguments: They do not fit the job's signature, or are not JSON.
         """
-        arguments = None if args is None and kwargs is None else _encoded(id, args or (), kwargs)
+        arguments = None if args is None and kwargs is None else self._encoded(id, args or (), kwargs)
         key = _random(8) if key is None else key
         run_now = RunNow(schedule_id=id, key=key, arguments=arguments, by=self.by)
         started = _Started(run_now, None if arguments is None else self.jobs)
@@ -250,6 +250,13 @@ class Editor(ABC):
         assert after is not None  # noqa: S101 - every edit here either finds or makes the schedule, or raises
         return after
 
+    def _encoded(self, id: str, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> str:
+        """Return new arguments of a schedule as JSON."""
+        try:
+            return encode_arguments(tuple(args), kwargs or {})
+        except ValueError as error:
+            raise BadArguments(self.get(id).job, reason=str(error)) from None
+
     def _called(
         self, job: object, args: Iterable[Any], kwargs: Mapping[str, Any] | None, *, check: bool = True
     ) -> tuple[str, str, JobOptions]:
@@ -268,7 +275,10 @@ class Editor(ABC):
                 if found is not None:
                     return job, found.bound(args, kwargs or {}).arguments if check else "", found.options
                 self._unknown(job)
-                return job, _encoded(job, args, kwargs), JobOptions()
+                try:
+                    return job, encode_arguments(tuple(args), kwargs or {}), JobOptions()
+                except ValueError as error:
+                    raise BadArguments(job, reason=str(error)) from None
             case _:
                 raise DefinitionError(
                     f"{job!r} is no job; put @scheduler.job above the function, or give the job's name"
@@ -373,10 +383,3 @@ def _made_up(job: str, trigger: object) -> str:
 
 def _random(size: int) -> str:
     return os.urandom(size).hex()  # as `secrets` does, whose import takes longer than most of ours
-
-
-def _encoded(what: str, args: Iterable[Any], kwargs: Mapping[str, Any] | None) -> str:
-    try:
-        return encode_arguments(tuple(args), kwargs or {})
-    except ValueError as error:
-        raise BadArguments(what, reason=str(error)) from None

@@ -69,9 +69,12 @@ class Host:
     def stop(self, drain: timedelta | None) -> bool:
         """Stop the node, if there is one; return whether all that ran has ended.
 
-        Asked for by a job of its own, it returns at once: the job would wait for itself.
+        Asked for by a job of its own, it returns at once, with False: the job would wait for itself.
         """
-        if self._node is not None and current_run(None) is not None:
+        run, node = current_run(None), self._node
+        # The first run may be faster than start(), which then holds the lock. In a child that a job has forked, the
+        # run is still the parent's.
+        if run is not None and (self._lock.locked() if node is None else run.node == node.id):
             threading.Thread(target=self._stop, args=(drain,), name="tickonce-stop", daemon=True).start()
             return False
         return self._stop(drain)
