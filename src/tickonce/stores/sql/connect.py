@@ -1,0 +1,226 @@
+"""The few connections of a process: a lane for beats, one for ticks, one for all other work."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+from weakref import WeakSet
+
+from tickonce.clock import SYSTEM_CLOCK
+from tickonce.errors import SchemaError, StoreBusy, StoreError, StoreUnavailable
+from tickonce.stores.sql.dialects.base import Dialect, Failure, Link, Mode
+from tickonce.stores.sql.tx import Tx
+
+T = TypeVar("T")
+
+#: How often a step is tried again after a deadlock or the like.
+_TRIES = 8
+_GONE = (Failure.LOST, Failure.TIMEOUT)
+
+
+class Refused(StoreError):
+    """The database refused a value for its content: the caller finds out which."""
+
+
+class Duplicate(StoreError):
+    """A key is there already though it cannot be."""
+
+
+class Lane:
+    """One connection, used by one thread at a time; opened when first used, thrown away after any doubt.
+
+    Args:
+        name: For messages.
+        deadline: How long one statement may take.
+    """
+
+    def __init__(self, dialect: Dialect, name: str, deadline: timedelta) -> None:
+        self._dialect = dialect
+        self._name = name
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        _lanes.add(self)
+
+    def read(self, work: Callable[[Tx], T]) -> T:
+        """Carry out statements that each stand alone."""
+        return self._step(work, Mode.READ)
+
+    def one(self, work: Callable[[Tx], T]) -> T:
+        """Carry out one statement that writes."""
+        return self._step(work, Mode.ONE)
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Carry out several statements in one transaction."""
+        return self._step(work, Mode.WRITE)
+
+    def _step(self, work: Callable[[Tx], T], mode: Mode) -> T:
+        with self._held():
+            failed = 0
+            while True:
+                fresh = self._link is None
+                try:
+                    result = self._linked().step(work, mode)
+                except Exception as error:
+                    failure = self._dialect.failure(error)
+                    if failure is None:
+                        raise
+                    if failure in _GONE:
+                        again = self._again(failure, mode, fresh=fresh)
+                        self.drop()
+                        # A connection that has died of age since it was last used is no news to anybody.
+                        if again and failed == 0:
+                            failed += 1
+                            continue
+                    if failure is Failure.TRANSIENT and failed < _TRIES:
+                        failed += 1
+                        SYSTEM_CLOCK.sleep(timedelta(milliseconds=random.uniform(0.5, 2) * 2**failed))
+                        continue
+                    raise explained(self._dialect, error, failure) from error
+                except BaseException:
+                    self.drop()  # interrupted in the midst of a statement: its state is anybody's guess
+                    raise
+                assert self._link is not None
+                self._link.used = True
+                return result
+
+    def _again(self, failure: Failure, mode: Mode, *, fresh: bool) -> bool:
+        link = self._link
+        if failure is Failure.TIMEOUT or fresh or link is None or not link.used:
+            return False
+        return mode is Mode.READ or not link.committing
+
+    def _linked(self) -> Link:
+        if self._link is None:
+            try:
+                self._link = self._dialect.connect(self._deadline)
+            except StoreError:
+                raise
+            except Exception as error:
+                if self._dialect.failure(error) is None:
+                    raise
+                raise unreachable(self._dialect, error) from error
+        return self._link
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=3 * self._deadline.total_seconds()):
+            raise StoreBusy(f"the connection for {self._name} is in use by other threads for too long")
+        lock = self._lock
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def drop(self) -> None:
+        """Close the connection; the next use opens another. Only while the lane is held, or by nobody else."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._held():
+            self.drop()
+
+    def abandon(self) -> None:
+        """Forget a connection that belongs to the parent process, without a word on its wire."""
+        self._lock = threading.Lock()  # a thread that the child does not have may have held it
+        if self._link is not None:
+            leave_alone(self._link)
+            self._link = None
+
+
+def leave_alone(connection: object) -> None:
+    """See to it that nothing ever closes *connection*: its socket or file is the parent process's, too."""
+    # One reference too many, so that not even the end of the interpreter lets a finalizer say goodbye to the server.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+class Forkable:
+    """What must let go of inherited connections in a forked child."""
+
+    def abandon(self) -> None:
+        """Let go."""
+        raise NotImplementedError
+
+
+_lanes: WeakSet[Lane] = WeakSet()
+_others: WeakSet[Forkable] = WeakSet()
+
+
+def abandon_after_fork(holder: Forkable) -> None:
+    """Let *holder* abandon its connection in a forked child."""
+    _others.add(holder)
+
+
+def _after_fork() -> None:
+    for lane in list(_lanes):
+        lane.abandon()
+    for other in list(_others):
+        other.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+# -- errors ------------------------------------------------------------------------------------
+
+
+def unreachable(dialect: Dialect, error: BaseException) -> StoreUnavailable:
+    """Return what is said when no connection can be made: where, why, and what to look at. Never a password."""
+    address = dialect.address
+    if address.dialect == "sqlite":
+        return StoreUnavailable(
+            f"the SQLite file {address.path} cannot be opened: {_said(dialect, error)}. "
+            "Its directory must exist and be writable for this user, as SQLite keeps files beside it"
+        )
+    return StoreUnavailable(
+        f"{dialect.title} at {address.place} does not take our connection "
+        f"(database {address.database or 'not named'}, user {address.user or 'not named'}): {_said(dialect, error)}. "
+        "Check that the server runs there, that host and port are right, and that this user may log in"
+    )
+
+
+def explained(dialect: Dialect, error: BaseException, failure: Failure) -> StoreError:
+    """Return the error that people and the engine see for a driver's one."""
+    said, where = _said(dialect, error), dialect.address.place or dialect.address.path
+    match failure:
+        case Failure.LOST:
+            return StoreUnavailable(f"the connection to {dialect.title} at {where} was lost: {said}")
+        case Failure.TIMEOUT:
+            return StoreUnavailable(f"{dialect.title} at {where} gave no answer in time: {said}")
+        case Failure.DOWN:
+            return StoreUnavailable(f"{dialect.title} at {where} cannot serve: {said}")
+        case Failure.BUSY:
+            return StoreBusy(
+                f"a row in {dialect.title} stayed locked for too long, usually by an application's transaction with "
+                f"using(connection) that is still open; commit or roll it back, and keep such transactions short ({said})"
+            )
+        case Failure.TRANSIENT:
+            return StoreBusy(f"{dialect.title} refused the step {_TRIES} times, as others were in its way: {said}")
+        case Failure.CONTENT:
+            return Refused(f"{dialect.title} refuses a value: {said}")
+        case Failure.DUPLICATE:
+            return Duplicate(f"{dialect.title} has that key already: {said}")
+        case Failure.SCHEMA:
+            return SchemaError(
+                f"the tables in {dialect.title} at {where} are missing or too old: {said}. Run: tickonce db upgrade",
+                found=None,
+                needed="",
+            )
+        case Failure.OTHER:
+            return StoreError(f"{dialect.title} refused a statement: {said}")
+
+
+def _said(dialect: Dialect, error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    password = dialect.address.password
+    return text.replace(password, "***") if password else text
