@@ -1,8 +1,9 @@
 """Arguments and results as JSON, with a few tagged types; never pickle.
 
 What JSON cannot say is tagged: ``{"$date": "2026-11-21"}``, ``$datetime``, ``$time``, ``$timedelta`` (days, seconds,
-microseconds), ``$decimal``, ``$uuid``, ``$bytes`` (base64), ``$tuple``, ``$set``, ``$frozenset``. A mapping that itself has a key with
-``$`` in front is wrapped as ``{"$map": [[key, value], ...]}``, so nothing that people pass can be mistaken for a tag.
+microseconds), ``$decimal``, ``$uuid``, ``$bytes`` (base64), ``$tuple``, ``$set``, ``$frozenset``. A mapping that itself
+has a key with ``$`` in front is wrapped as ``{"$map": [[key, value], ...]}``: nothing that people pass can be mistaken
+for a tag.
 """
 
 from __future__ import annotations

@@ -74,10 +74,8 @@ class NodeConfig:
             raise ConfigError(f"slots must be 0 to 10000, got {self.slots}")
         if not self.queues and self.slots:
             raise ConfigError("queues must name at least one queue, or slots be 0")
-        if isinstance(self.queues, str):
-            raise ConfigError(  # type: ignore[unreachable]  # not for callers without a type checker
-                f"queues must be a tuple of names, got the text {self.queues!r}"
-            )
+        if not isinstance(self.queues, tuple):
+            raise ConfigError(f"queues must be a tuple of names, got {self.queues!r}")
         for queue in self.queues:
             check_id(queue)
         for name in ("lease", "beat", "takeover_after", "poll", "blind_poll", "orphan_after"):
