@@ -238,10 +238,11 @@ def _without_zone(scheduler: Scheduler, id: str) -> Trigger:
 
 def _tell(session: Session, schedule: Schedule) -> None:
     now = session.scheduler.store.instant()
+    _, zone = session.zone_of(schedule.trigger)
     text = f"{schedule.id}: {schedule.state}, {trigger_text(schedule.trigger)}"
     if schedule.paused_until is not None:
-        text += f", until {instant_text(schedule.paused_until, session.zone)}"
+        text += f", until {instant_text(schedule.paused_until, zone)}"
     if schedule.next_fire is not None and schedule.state is ScheduleState.ACTIVE:
         next_fire = schedule.next_fire
-        text += f", next {instant_text(next_fire, session.zone, weekday=True)} ({relative(next_fire, now)})"
+        text += f", next {instant_text(next_fire, zone, weekday=True)} ({relative(next_fire, now)})"
     session.out.one(schedule_form(schedule), text)

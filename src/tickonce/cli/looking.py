@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import click
@@ -102,16 +102,17 @@ def show_command(session: Session, /, *, what: str, count: int) -> None:
         form["skips"] = [skip_form(skip) for skip in skips]
         session.out.document(form)
         return
-    pairs(_described(found, session, now))
+    tz, zone = session.zone_of(found.trigger)
+    pairs(_described(found, zone, now))
     if fires and found.state is ScheduleState.ACTIVE:
-        click.echo(f"\nnext fires ({session.tz})")
-        table(("at", ""), [(instant_text(fire, session.zone, weekday=True), relative(fire, now)) for fire in fires])
+        click.echo(f"\nnext fires ({tz})")
+        table(("at", ""), [(instant_text(fire, zone, weekday=True), relative(fire, now)) for fire in fires])
     if runs:
         click.echo("\nlast runs")
-        table(*run_rows(runs, now, session.zone))
+        table(*run_rows(runs, now, zone))
     if skips:
         click.echo("\nnot run")
-        table(*_skip_rows(skips, session, with_id=False))
+        table(*_skip_rows(skips, zone, with_id=False))
 
 
 @verb("skips")
@@ -127,7 +128,7 @@ def skips_command(session: Session, /, *, schedule: str | None, limit: int) -> N
     skips, more = gathered(lambda count, cursor: scheduler.skips(schedule, limit=count, cursor=cursor), limit)
     session.out.listing(
         [skip_form(skip) for skip in skips],
-        *_skip_rows(skips, session, with_id=schedule is None),
+        *_skip_rows(skips, session.zone, with_id=schedule is None),
         nothing="Nothing was skipped.",
     )
     if more:
@@ -145,22 +146,22 @@ def _last(run: Run, now: datetime) -> str:
     return f"{run.state} {relative(run.finished_at or run.started_at or run.due, now)}"
 
 
-def _skip_rows(skips: list[Skip], session: Session, *, with_id: bool) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _skip_rows(skips: list[Skip], zone: tzinfo, *, with_id: bool) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows: list[tuple[str, ...]] = [
         (
             skip.schedule_id if with_id else "",
             str(skip.reason),
             f"{skip.count}+" if skip.more else str(skip.count),
-            instant_text(skip.first, session.zone),
-            instant_text(skip.last, session.zone) if skip.last != skip.first else "-",
+            instant_text(skip.first, zone),
+            instant_text(skip.last, zone) if skip.last != skip.first else "-",
         )
         for skip in skips
     ]
     return ("schedule", "reason", "fires", "first", "last"), rows
 
 
-def _described(schedule: Schedule, session: Session, now: datetime) -> list[tuple[str, str]]:
-    definition, declaration, zone = schedule.definition, schedule.declaration, session.zone
+def _described(schedule: Schedule, zone: tzinfo, now: datetime) -> list[tuple[str, str]]:
+    definition, declaration = schedule.definition, schedule.declaration
     state = str(schedule.state)
     if schedule.paused_until is not None:
         state += f" until {instant_text(schedule.paused_until, zone)}"

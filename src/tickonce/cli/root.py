@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tickonce.cli.exits import Interrupted
+from tickonce.cli.exits import Exit, Interrupted
 from tickonce.cli.helping import write_examples
 from tickonce.cli.session import Session, shared, tell_errors
 from tickonce.errors import TickonceError
@@ -37,11 +37,14 @@ class Root(click.Group):
         session = ctx.ensure_object(Session)
         ctx.call_on_close(session.close)
         try:
-            return super().invoke(ctx)
+            ended = super().invoke(ctx)
         except TickonceError as error:
             raise tell_errors(session, error) from error
         except (KeyboardInterrupt, click.Abort):
             raise Interrupted from None
+        if isinstance(ended, Exit):
+            ctx.exit(int(ended))
+        return ended
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what it is all about, then examples."""
@@ -85,9 +88,10 @@ def root() -> None:
 
 
 def _add_commands() -> None:
-    from tickonce.cli import changing, doctor, fleet, looking, runs, serving, steering, upcoming
+    from tickonce.cli import changing, database, doctor, fleet, looking, runs, serving, showing, steering, upcoming
 
     for command in (
+        showing.demo_command,
         upcoming.next_command,
         serving.serve_command,
         looking.ls_command,
@@ -107,6 +111,7 @@ def _add_commands() -> None:
         fleet.healthcheck_command,
         fleet.prune_command,
         doctor.doctor_command,
+        database.db_group,
     ):
         root.add_command(command)
 

@@ -19,6 +19,7 @@ from tickonce.clock import SYSTEM_CLOCK
 from tickonce.durations import parse_duration
 from tickonce.errors import ConfigError, TickonceError
 from tickonce.scheduler import Scheduler
+from tickonce.triggers import Cron, Trigger
 from tickonce.triggers.zones import zone_name
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,7 +93,12 @@ class Session:
     @property
     def zone(self) -> tzinfo:
         """The same as tzinfo."""
-        return UTC if self.tz == "UTC" else ZoneInfo(self.tz)
+        return _zone(self.tz)
+
+    def zone_of(self, trigger: Trigger) -> tuple[str, tzinfo]:
+        """Return the zone, by name and as tzinfo, in which people want to see *trigger*: their own, else its own."""
+        own = trigger.tz if isinstance(trigger, Cron) and "tz" not in self.given else None
+        return (self.tz, self.zone) if own is None else (own, _zone(own))
 
     def instant(self, text: str | None, what: str, *, sign: int = 1) -> datetime | None:
         """Return the instant that a person wrote.
@@ -126,6 +132,10 @@ class Session:
         if self._scheduler is not None:
             self._scheduler.close()
             self._scheduler = None
+
+
+def _zone(tz: str) -> tzinfo:
+    return UTC if tz == "UTC" else ZoneInfo(tz)
 
 
 def _aware(written: datetime, zone: tzinfo, tz: str, what: str) -> datetime:

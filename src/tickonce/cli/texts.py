@@ -110,6 +110,8 @@ def distance(length: timedelta) -> str:
     ):
         if length >= unit:
             return format_duration(length // step * step)
+    if timedelta(0) < length < timedelta(milliseconds=1):
+        return "less than 1ms"
     return format_duration(length // timedelta(milliseconds=1) * timedelta(milliseconds=1))
 
 

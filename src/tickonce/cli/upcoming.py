@@ -73,13 +73,13 @@ def _trigger(session: Session, what: str) -> Trigger | None:
 
 
 def _show(session: Session, trigger: Trigger, times: Sequence[datetime], *, now: datetime, after: datetime) -> None:
-    zone = session.zone
-    tz = trigger.tz if isinstance(trigger, Cron) and trigger.tz is not None else session.tz
+    shown, zone = session.zone_of(trigger)
+    tz = trigger.tz if isinstance(trigger, Cron) and trigger.tz is not None else shown
     if session.out.is_json:
         form = {"trigger": dict(trigger.spec()), "tz": tz, "after": iso(after), "fires": [iso(time) for time in times]}
         session.out.document(form)
         return
-    session.out.say(_zones(session, trigger))
+    session.out.say(_zones(session, trigger, shown))
     if not times:
         session.out.say("No fire is left.")
         return
@@ -89,18 +89,17 @@ def _show(session: Session, trigger: Trigger, times: Sequence[datetime], *, now:
             (
                 instant_text(time, zone, weekday=True),
                 relative(time, now),
-                "" if session.tz == "UTC" else instant_text(time),
+                "" if shown == "UTC" else instant_text(time),
             )
             for time in times
         ],
     )
 
 
-def _zones(session: Session, trigger: Trigger) -> str:
+def _zones(session: Session, trigger: Trigger, shown: str) -> str:
     """Say what zone the trigger is meant in, and which one the times are shown in."""
-    shown = f"times shown in {session.tz}"
     if not isinstance(trigger, Cron):
-        return f"{trigger_text(trigger)}: {shown}"
+        return f"{trigger_text(trigger)}: times shown in {shown}"
     default = "" if "tz" in session.given or trigger.tz != "UTC" else "; another one: --tz Asia/Shanghai"
-    other = "" if trigger.tz == session.tz else f"; {shown}"
+    other = "" if trigger.tz == shown else f"; times shown in {shown}"
     return f"{trigger.expression} in time zone {trigger.tz}{default}{other}"

@@ -1,0 +1,222 @@
+"""The demo's plot: what is done to the fleet while it runs, and what then has to happen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from tickonce.cli.demo.expectation import Expectation, Tick
+from tickonce.cli.demo.ledger import read
+from tickonce.cli.demo.processes import Process, Processes
+from tickonce.cli.demo.stage import Act, Stage, View
+from tickonce.cli.demo.verdict import within
+from tickonce.durations import format_duration
+from tickonce.model import Run
+from tickonce.scheduler import Scheduler
+
+#: The job that takes its time: the node that is killed shall be in the middle of it.
+SLOW, SLOW_WAIT = "reports", "1500ms"
+#: How long the kill may wait for a node that is in the middle of something.
+KILL_WAITS = 0.2
+
+_HALF = timedelta(milliseconds=500)
+
+
+def _seconds(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+@dataclass(slots=True)
+class Play:
+    """The fleet's client: adds, edits, pauses, resumes, removes; kills a node; and writes down what is to be expected.
+
+    Attributes:
+        prefix: Stands before each id, so that a store that is in use is not disturbed.
+        started: Monotonic time at which the fleet stood.
+    """
+
+    scheduler: Scheduler
+    processes: Processes
+    expectation: Expectation
+    stage: Stage
+    feed: str
+    ledger: Path
+    seconds: float
+    started: timedelta
+    prefix: str = ""
+    _shown: dict[str, tuple[timedelta, str]] = field(default_factory=dict)
+    _done: set[int] = field(default_factory=set)
+
+    # -- the plot ------------------------------------------------------------------------------
+
+    @property
+    def plot(self) -> tuple[tuple[float, Callable[[], bool]], ...]:
+        """What happens, each from a part of the time on; False is: not yet."""
+        return (
+            (0.00, self._opening),
+            (0.20, lambda: self._add("returns", _seconds(1))),
+            (0.28, lambda: self._edit("orders-us", _HALF)),
+            (0.36, lambda: self._pause("prices", "the supplier is closed")),
+            (0.50, self._kill),
+            (0.60, lambda: self._edit("stock", _seconds(1))),
+            (0.68, lambda: self._resume("prices")),
+            (0.80, lambda: self._remove("returns")),
+        )
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the fleet stood."""
+        return (self.scheduler.clock.monotonic() - self.started).total_seconds()
+
+    def step(self) -> None:
+        """Do what is due by now."""
+        part = self.elapsed / self.seconds
+        for number, (at, act) in enumerate(self.plot):
+            if number not in self._done and part >= at and act():
+                self._done.add(number)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of the plot is done."""
+        return len(self._done) == len(self.plot)
+
+    def _opening(self) -> bool:
+        for name, period in (("orders-eu", 1), ("orders-us", 1), ("stock", 2), ("prices", 1), (SLOW, 3)):
+            self._add(name, _seconds(period))
+        return True
+
+    # -- edits ---------------------------------------------------------------------------------
+
+    def _add(self, name: str, period: timedelta) -> bool:
+        url = f"{self.feed}/{name}" + (f"?wait={SLOW_WAIT}" if name == SLOW else "")
+        after = self.scheduler.add(
+            self.prefix + name,
+            "demo.fetch",
+            _every(period),
+            kwargs={"url": url, "ledger": str(self.ledger)},
+            misfire="all",
+            overlap="allow",
+            end=self.expectation.end,
+        )
+        self.expectation.begins(after.id, period, after.created_at)
+        self._tell("added", name, period, "active", _every(period))
+        return True
+
+    def _edit(self, name: str, period: timedelta) -> bool:
+        before, _ = self._shown[name]
+        after = self.scheduler.update(self.prefix + name, trigger=_every(period))
+        self.expectation.changes(after.id, period, after.updated_at)
+        self._tell("edited", name, period, "active", f"{_every(before)} -> {_every(period)}")
+        return True
+
+    def _pause(self, name: str, reason: str) -> bool:
+        after = self.scheduler.pause(self.prefix + name, reason=reason)
+        self.expectation.stops(after.id, earliest=after.updated_at, latest=after.updated_at)
+        self._tell("paused", name, self._shown[name][0], "paused", f'"{reason}"')
+        return True
+
+    def _resume(self, name: str) -> bool:
+        period, _ = self._shown[name]
+        after = self.scheduler.resume(self.prefix + name)
+        self.expectation.begins(after.id, period, after.updated_at)
+        self._tell("resumed", name, period, "active", "from now on; what was paused stays a skip record")
+        return True
+
+    def _remove(self, name: str) -> bool:
+        earliest = self.scheduler.store.instant()
+        self.scheduler.remove(self.prefix + name)
+        self.expectation.stops(self.prefix + name, earliest=earliest, latest=self.scheduler.store.instant())
+        self._tell("removed", name, self._shown[name][0], "removed", "")
+        return True
+
+    def _tell(self, verb: str, name: str, period: timedelta, state: str, text: str) -> None:
+        self._shown[name] = (period, state)
+        self.stage.note(self.elapsed, verb, name, text)
+
+    # -- the kill ------------------------------------------------------------------------------
+
+    def _kill(self) -> bool:
+        """Kill a node in the middle of the slow job, or, when none is for a while, any node."""
+        living = {process.name: process for process in self.processes.living}
+        for run in self._running():
+            victim = living.get(node_name(run.node or ""))
+            if run.schedule_id == self.prefix + SLOW and victim is not None:
+                self._kill_now(victim, f"in the middle of {run.token.removeprefix(self.prefix)}")
+                return True
+        if self.elapsed / self.seconds < 0.5 + KILL_WAITS:
+            return False
+        self._kill_now(next(iter(living.values())), "")
+        return True
+
+    def _kill_now(self, victim: Process, text: str) -> None:
+        self.processes.kill(victim)
+        self.stage.note(self.elapsed, "killed", victim.name, f"SIGKILL, {text}" if text else "SIGKILL")
+
+    def _running(self) -> list[Run]:
+        return list(self.scheduler.runs(states=["running"], schedule_id=self.prefix + SLOW, limit=20).items)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def view(self) -> View:
+        """Return how it stands."""
+        rows = read(self.ledger)
+        by: dict[str, Counter[str]] = {}
+        for row in rows:
+            by.setdefault(row.schedule_id, Counter())[row.node] += 1
+        must, may = self.expectation.ticks(self.scheduler.clock.wall())
+        noted = {(row.schedule_id, row.scheduled_time) for row in rows}
+        expected = Counter(schedule_id for schedule_id, _ in must | (may & noted))
+        done = Counter(schedule_id for schedule_id, _ in noted)
+        acts = [
+            Act(
+                name,
+                _every(period),
+                state,
+                expected[self.prefix + name],
+                done[self.prefix + name],
+                by.get(self.prefix + name, {}),
+            )
+            for name, (period, state) in self._shown.items()
+        ]
+        nodes = [(process.name, process.popen.pid, not process.ended) for process in self.processes.all]
+        return View(self.elapsed, self.seconds, acts, nodes)
+
+    def settled(self) -> bool:
+        """Whether all that had to happen stands in the ledger, and nothing is open any more."""
+        done = {(row.schedule_id, row.scheduled_time) for row in read(self.ledger)}
+        must, _ = self.expectation.ticks()
+        return must <= done and not any(
+            self.scheduler.runs(states=["pending", "running"], schedule_id=self.prefix + name, limit=1).items
+            for name in self._shown
+        )
+
+    def skipped(self) -> set[Tick]:
+        """Return the ticks just before a pause or removal that a skip record covers."""
+        _, may = self.expectation.ticks()
+        found: set[Tick] = set()
+        for schedule_id in {tick[0] for tick in may}:
+            for skip in self.scheduler.skips(schedule_id, limit=1000).items:
+                found |= within(skip.first, skip.last, schedule_id, may)
+        return found
+
+    def clear(self) -> None:
+        """Remove the schedules from a store that stays."""
+        for name, (_, state) in self._shown.items():
+            if state != "removed":
+                self.scheduler.remove(self.prefix + name)
+
+
+def node_name(node: str) -> str:
+    """Return the name in a node's id: what stands before its pid.
+
+    >>> node_name("node-2-4711-1f0a9c3e")
+    'node-2'
+    """
+    return node.rsplit("-", 2)[0]
+
+
+def _every(period: timedelta) -> str:
+    return f"every {format_duration(period)}"
