@@ -67,7 +67,7 @@ def amend(
     if person and base.declaration is not None:
         overrides = base.declaration.overrides | changed
         base = replace(base, declaration=replace(base.declaration, overrides=overrides))
-    if not changed.intersection(TIMING):
+    if not changed.intersection((*TIMING, "extra")):  # what is not known here may have decided, too
         return Change(schedule=replace(base, definition=wanted))
     if schedule.state is ScheduleState.PAUSED and not pause_over(schedule, now):
         skips = lapsed(schedule, now, Reason.PAUSED)
