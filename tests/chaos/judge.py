@@ -116,7 +116,7 @@ def judge(
         f"{_name(fire)} attempt {attempt}: {count} calls" for (fire, attempt), count in calls.items() if count > 1
     ]
     firsts = {entry.fire: entry for entry in sorted(entries, key=lambda entry: -entry.attempt)}
-    reruns = [entry for entry in entries if entry is not firsts[entry.fire]]
+    reruns = [entry for entry in entries if entry.attempt > firsts[entry.fire].attempt]
     doubled += [
         f"{_name(entry.fire)}: rerun of a run of a healthy node"
         for entry in reruns
