@@ -661,7 +661,7 @@ def _taken(ledger: Ledger, step: str, number: int, policy: Policy) -> Change | N
         case "pause until":
             edit = Pause(schedule_id="nightly", until=now + timedelta(seconds=number))
         case "resume":
-            edit = Resume(schedule_id="nightly", missed=(None, "latest", "all")[number])  # type: ignore[arg-type]
+            edit = Resume(schedule_id="nightly", missed=(None, "latest", "all")[number])
         case "aside":
             edit = SetAside(schedule_id="nightly", version=row.version, reason="raised")
         case "recreate":
