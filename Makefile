@@ -1,7 +1,7 @@
 # Every target makes .venv when it is missing or pyproject.toml has changed. PYTHON=... chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test servers lint format clean
+.PHONY: help demo test bench servers lint format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +19,12 @@ demo: $(FOR_USE) ## run a small fleet for 20 seconds
 
 test: lint ## check style, types and imports, then run every test
 	@$(BIN)/pytest
+
+bench: $(FOR_WORK) ## measure on a temporary SQLite file, or on a server: make bench STORE=postgresql://...
+	@$(BIN)/python -m benchmarks all $(if $(STORE),--store '$(STORE)')
+
+sweep: $(FOR_WORK) ## judge every change of the clocks of every zone; takes minutes
+	@$(BIN)/pytest -m sweep tests/unit/triggers
 
 servers: $(FOR_WORK) ## install what the tests need of PostgreSQL and MariaDB (Debian packages)
 	@set -e; packages=$$($(BIN)/python -m tests.servers --packages); \
