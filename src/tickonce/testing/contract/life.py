@@ -65,7 +65,7 @@ class NotifierContract(Part):
         assert _hears(listener, "schedules")
 
     def test_a_change_of_a_schedule_is_announced(self, store: Store) -> None:
-        make_schedule(store)
+        make_schedule(store, period=10 * SECOND)  # due soon: only a hint that shortens a wait is owed
         listener = _listener(store)
         store.change("nightly", Amend(schedule_id="nightly", changes={"jitter": SECOND}))
         assert _hears(listener, "schedules")

@@ -41,7 +41,7 @@ class LockContract(Part):
     def test_a_launch_reports_a_held_row_and_does_not_wait(self, store: Store) -> None:
         join(store)
         held, free = make_schedule(store, "held"), make_schedule(store, "free")
-        with _holding(store, "held"):
+        with _holding(self.another(store), "held"):
             launched = launch(store, held, free, slots=9)
             assert launched.locked == ("held",)
             assert [run.schedule_id for run in launched.claimed] == ["free"]
@@ -50,14 +50,14 @@ class LockContract(Part):
 
     def test_a_look_does_not_wait_for_a_held_row(self, store: Store) -> None:
         row = make_schedule(store)
-        with _holding(store, row.id):
+        with _holding(self.another(store), row.id):
             assert look(store).due == (row,)
             assert store.get(row.id) == row
 
     def test_work_on_runs_does_not_wait_for_a_held_row(self, store: Store) -> None:
         run = start_run(store)
         make_run(store, "two")
-        with _holding(store, "nightly"):
+        with _holding(self.another(store), "nightly"):
             assert store.finish([outcome_of(run)]) == [True]
             assert len(store.claim("node", serves=SERVES, limit=9)) == 1
             assert store.recover() == []
@@ -66,7 +66,7 @@ class LockContract(Part):
     def test_beats_do_not_wait_for_a_held_row(self, store: Store) -> None:
         node = join(store)
         make_idle(store)
-        with _holding(store, "nightly"):
+        with _holding(self.another(store), "nightly"):
             assert store.beat(node).alive
 
     def test_an_edit_waits_for_a_held_row_and_then_sees_what_was_written(self, store: Store) -> None:
@@ -77,7 +77,7 @@ class LockContract(Part):
             store.change("nightly", Amend(schedule_id="nightly", changes={"description": "second"}))
             done.set()
 
-        with _holding(store, "nightly", write="first"):
+        with _holding(self.another(store), "nightly", write="first"):
             thread = Thread(target=edit, daemon=True)
             thread.start()
             assert not done.wait(0.05)
