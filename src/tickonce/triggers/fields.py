@@ -28,6 +28,8 @@ class Field:
         allowed: What errors say is allowed.
         names: Names for values, in lower case.
         aside: Further explanation of values out of range, by value.
+        week_ends_with_sunday: Whether ``sun`` at the end of a range is the largest value.
+        wraps: Whether a range may run past the largest value and begin again (``22-2``).
     """
 
     name: str
@@ -38,6 +40,8 @@ class Field:
     allowed: str
     names: Mapping[str, int] = field(default_factory=dict)
     aside: Mapping[int, str] = field(default_factory=dict)
+    week_ends_with_sunday: bool = False
+    wraps: bool = False
 
     def mask(self, text: str) -> int:
         """Return the mask of the values that *text*, a list of elements, matches.
@@ -71,10 +75,18 @@ class Field:
                 high = self.high
             else:
                 high = low
+            if high < low and self.wraps:
+                return self._wrapped(low, high, step)
             if high < low:
                 turned = f"{first}-{self.high},{self.low}-{last}"
                 raise TriggerError(f"{self.name}: the range {values!r} runs backwards; write {turned!r}")
         return sum(1 << value for value in range(low, high + 1, step))
+
+    def _wrapped(self, low: int, high: int, step: int) -> int:
+        mask = 0
+        for value in range(low, high + self.values + 1, step):
+            mask |= 1 << self.low + (value - self.low) % self.values
+        return mask
 
     def _step(self, text: str, element: str) -> int:
         if not _is_number(text):
@@ -88,6 +100,14 @@ class Field:
             raise TriggerError(f"{self.name}: the step in {element[:60]!r} is too long, allowed 1-{self.values}{hint}")
         return step
 
+    def value(self, text: str, element: str) -> int:
+        """Return the one value that *text*, a part of *element*, names.
+
+        Raises:
+            TriggerError: It names none; the message says what is allowed.
+        """
+        return self._value(text, element)
+
     def _value(self, text: str, element: str, *, after: int = 0) -> int:
         if _is_number(text):
             value = int(text[:20])
@@ -100,7 +120,7 @@ class Field:
         name = text.lower()
         if name in self.names:
             # sat-sun can mean one thing only: a week that ends with Sunday.
-            return self.high if name == "sun" and after else self.names[name]
+            return self.high if self.week_ends_with_sunday and name == "sun" and after else self.names[name]
         wanted = f"{self.name}: {text[:20]!r} in {element[:60]!r}" if text != element else f"{self.name}: {text[:20]!r}"
         if not text:
             raise TriggerError(f"{self.name}: a value is missing in {element[:60]!r}; allowed {self.allowed}")
@@ -111,6 +131,8 @@ class Field:
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
+
+WEEKDAY_NAMES = _numbered("sun mon tue wed thu fri sat", 0)
 
 MINUTE = Field("minute", 0, 59, 60, "m", "0-59", aside={60: "the full hour is 0"})
 HOUR = Field("hour", 0, 23, 24, "h", "0-23", aside={24: "midnight is 0"})
@@ -132,6 +154,7 @@ DAY_OF_WEEK = Field(
     7,
     "",
     "0-7 or sun-sat",
-    _numbered("sun mon tue wed thu fri sat", 0),
+    WEEKDAY_NAMES,
     aside={8: "Sunday is 0 or 7"},
+    week_ends_with_sunday=True,
 )

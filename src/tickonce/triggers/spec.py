@@ -18,6 +18,7 @@ from tickonce.durations import parse_duration
 from tickonce.errors import ConfigError, TriggerError, UnknownTrigger
 from tickonce.triggers.base import JSON, Spec, Trigger
 from tickonce.triggers.cron import Cron
+from tickonce.triggers.dialects import DIALECTS, read_unix_1
 from tickonce.triggers.every import Every
 from tickonce.triggers.instants import parse_instant, shown
 from tickonce.triggers.once import At
@@ -66,8 +67,9 @@ def load_trigger(spec: Spec) -> Trigger:
 def parse_trigger(text: str) -> Trigger:
     """Return the trigger that a person wrote on one line.
 
-    It is a cron expression (``0 9 * * 1-5``, ``@daily``), ``every 5m`` (or ``@every 5m``), or ``at`` with instants
-    in ISO 8601 with an offset, with commas between them.
+    It is a cron expression (``0 9 * * 1-5``, ``@daily``), with its dialect in front where that is needed
+    (``quartz 0 0 9 ? * MON-FRI``) and its zone, if any, before everything (``CRON_TZ=Asia/Tokyo 0 5 * * *``);
+    ``every 5m`` (or ``@every 5m``); or ``at`` with instants in ISO 8601 with an offset, with commas between them.
 
     Raises:
         TriggerError: *text* is none of these.
@@ -81,17 +83,27 @@ def parse_trigger(text: str) -> Trigger:
     if len(text) > _MAX_LENGTH:
         raise TriggerError(f"the trigger {text[:40]!r}... has {len(text)} characters, allowed are {_MAX_LENGTH}")
     word, _, tail = " ".join(text.split()).partition(" ")
+    name, equals, tz = word.partition("=")
+    if equals and name.upper() in {"CRON_TZ", "TZ"}:
+        return _parse_cron(tail, tz)
     match word.lower():
         case "every" | "@every":
             return Every(tail)
         case "at":
             return At(*(each for each in tail.split(",") if each.strip()))
         case _:
-            try:
-                return Cron(text)
-            except TriggerError as error:
-                meant = _meant(text.strip())
-                raise TriggerError(f"{error}. Did you mean {meant!r}?") if meant else error from None
+            return _parse_cron(text, None)
+
+
+def _parse_cron(text: str, tz: str | None) -> Cron:
+    word, _, tail = text.strip().partition(" ")
+    if word.lower() in DIALECTS:
+        return Cron(tail, tz, word.lower())
+    try:
+        return Cron(text, tz)
+    except TriggerError as error:
+        meant = _meant(text.strip())
+        raise TriggerError(f"{error}. Did you mean {meant!r}?") if meant else error from None
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -149,10 +161,20 @@ def _cron_1(spec: Spec) -> Cron:
     dialect = _text(spec, "dialect")
     if dialect != "unix":
         raise UnknownTrigger(f"this release knows no cron dialect {dialect[:40]!r}")
-    expression, tz = _text(spec, "expression"), _text_or_none(spec, "tz")
-    if tz is not None and may_be_known_elsewhere(tz):
-        raise UnknownTrigger(_zone_fault(tz))
-    return Cron(expression, tz)
+    expression, tz = _text(spec, "expression"), _zone(spec)
+    found = Cron(expression, tz, dialect)
+    if found.reading.version > 1:
+        read_unix_1(found.expression)  # says what is wrong with it in version 1
+    return found
+
+
+def _cron_2(spec: Spec) -> Cron:
+    _know(spec, "dialect", "expression", "tz", "gap", "fold")
+    dialect = _text(spec, "dialect")
+    if dialect not in DIALECTS:
+        raise UnknownTrigger(f"this release knows no cron dialect {dialect[:40]!r}")
+    tz, gap, fold = _zone(spec), _text_or_none(spec, "gap"), _text_or_none(spec, "fold")
+    return Cron(_text(spec, "expression"), tz, dialect, gap, fold)
 
 
 def _every_1(spec: Spec) -> Every:
@@ -177,6 +199,7 @@ def _at_1(spec: Spec) -> At:
 
 _READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {
     ("cron", 1): _cron_1,
+    ("cron", 2): _cron_2,
     ("every", 1): _every_1,
     ("at", 1): _at_1,
 }
@@ -197,6 +220,13 @@ def _text(spec: Spec, name: str) -> str:
 
 def _text_or_none(spec: Spec, name: str) -> str | None:
     return None if spec.get(name) is None else _text(spec, name)
+
+
+def _zone(spec: Spec) -> str | None:
+    tz = _text_or_none(spec, "tz")
+    if tz is not None and may_be_known_elsewhere(tz):
+        raise UnknownTrigger(_zone_fault(tz))
+    return tz
 
 
 def _zone_fault(tz: str) -> str:

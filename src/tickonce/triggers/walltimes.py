@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from calendar import isleap
 from datetime import date
+from enum import Enum, auto
+from typing import NamedTuple
 
 from tickonce.triggers.instants import DAY
 
@@ -67,6 +69,62 @@ class Times:
         return (hour + _lowest(left)) * 3_600 + self._first_in_hour if left else None
 
 
+class Kind(Enum):
+    """How a :class:`DayRule` picks its day of a month."""
+
+    LAST = auto()
+    NEAREST = auto()
+    NEAREST_TO_LAST = auto()
+    NTH_WEEKDAY = auto()
+    LAST_WEEKDAY = auto()
+
+
+class DayRule(NamedTuple):
+    """A day of each month that depends on the month's length or on the weekday of its first day.
+
+    Attributes:
+        kind: LAST: *number* days before the last. NEAREST: the working day (Monday to Friday) of the same month that
+            is nearest to day *number*; NEAREST_TO_LAST: to the day *number* days before the last. NTH_WEEKDAY: the
+            *number*-th *weekday*. LAST_WEEKDAY: the last *weekday*.
+        number: See *kind*.
+        weekday: 0 is Sunday.
+    """
+
+    kind: Kind
+    number: int = 0
+    weekday: int = 0
+
+    def day(self, first: int, length: int) -> int | None:
+        """Return the day in a month of *length* days whose first day is the weekday *first*, or None for none.
+
+        Example:
+            >>> DayRule(Kind.NEAREST, 1).day(6, 31), DayRule(Kind.NTH_WEEKDAY, 5, 5).day(0, 30)
+            (3, None)
+        """
+        match self.kind:
+            case Kind.LAST:
+                return length - self.number if self.number < length else None
+            case Kind.NEAREST:
+                return _nearest(self.number, first, length) if self.number <= length else None
+            case Kind.NEAREST_TO_LAST:
+                return _nearest(length - self.number, first, length) if self.number < length else None
+            case Kind.NTH_WEEKDAY:
+                day = 1 + (self.weekday - first) % 7 + 7 * (self.number - 1)
+                return day if day <= length else None
+            case Kind.LAST_WEEKDAY:
+                return length - (first + length - 1 - self.weekday) % 7
+
+
+def _nearest(day: int, first: int, length: int) -> int:
+    match (first + day - 1) % 7:
+        case 6:
+            return day - 1 if day > 1 else 3
+        case 0:
+            return day + 1 if day < length else day - 2
+        case _:
+            return day
+
+
 class Days:
     """Days by month, day of month and weekday.
 
@@ -75,20 +133,49 @@ class Days:
         days_of_month: Mask, bits 1 to 31.
         weekdays: Mask, bits 0 (Sunday) to 6.
         both: Whether a day must match by its number *and* its weekday; otherwise one of the two is enough.
+        number_rules: Further days that count as matching by their number.
+        weekday_rules: Further days that count as matching by their weekday.
+        years: Mask of years; 0 stands for all of them.
     """
 
-    __slots__ = ("_all", "_both", "_days_of_month", "_months", "_near", "_shapes", "_weekdays")
+    __slots__ = (
+        "_all",
+        "_both",
+        "_days_of_month",
+        "_months",
+        "_near",
+        "_number_rules",
+        "_shapes",
+        "_weekday_rules",
+        "_weekdays",
+        "_years",
+    )
 
-    def __init__(self, *, months: int, days_of_month: int, weekdays: int, both: bool) -> None:
+    def __init__(
+        self,
+        *,
+        months: int,
+        days_of_month: int,
+        weekdays: int,
+        both: bool,
+        number_rules: tuple[DayRule, ...] = (),
+        weekday_rules: tuple[DayRule, ...] = (),
+        years: int = 0,
+    ) -> None:
         self._months, self._days_of_month, self._weekdays, self._both = months, days_of_month, weekdays, both
+        self._number_rules, self._weekday_rules, self._years = number_rules, weekday_rules, years
         by_number, by_weekday = days_of_month == _ALL_DAYS_OF_MONTH, weekdays == _ALL_WEEKDAYS
-        self._all = months == _ALL_MONTHS and (by_number and by_weekday if both else by_number or by_weekday)
+        self._all = (
+            not years and months == _ALL_MONTHS and (by_number and by_weekday if both else by_number or by_weekday)
+        )
         self._shapes: list[int | None] = [None] * 14
         # Of the year found last: its first day, the next year's, its mask. Replaced whole, as threads share it.
         self._near = (0, 0, 0)
 
     def exist(self) -> bool:
         """Return whether any day matches, ever."""
+        if self._years:
+            return self._search(_FIRST_DAY) is not None
         return any(self._shape(weekday, leap) for weekday in range(7) for leap in (1, 0))
 
     def at_or_after(self, day: int) -> int | None:
@@ -110,6 +197,12 @@ class Days:
     def _search(self, day: int) -> int | None:
         while day <= _LAST_DAY:
             year = date.fromordinal(day + _EPOCH_ORDINAL).year
+            if self._years and not self._years >> year & 1:
+                left = self._years >> year
+                if not left:
+                    return None
+                year += _lowest(left)
+                day = date(year, 1, 1).toordinal() - _EPOCH_ORDINAL
             new_year = date(year, 1, 1).toordinal()
             first = new_year - _EPOCH_ORDINAL
             end = first + 365 + isleap(year)
@@ -135,11 +228,23 @@ class Days:
                 whole = (1 << length) - 1
                 in_months |= whole << begin
                 by_number |= (self._days_of_month >> 1 & whole) << begin
+                by_number |= _picked(self._number_rules, (weekday + begin) % 7, length) << begin
+                by_weekday |= _picked(self._weekday_rules, (weekday + begin) % 7, length) << begin
             begin += length
         for each in range(7):
             if self._weekdays >> each & 1:
                 by_weekday |= _WEEKLY << (each - weekday) % 7
         return by_number & by_weekday if self._both else (by_number | by_weekday) & in_months
+
+
+def _picked(rules: tuple[DayRule, ...], first: int, length: int) -> int:
+    """Return the mask of the days that *rules* pick in a month; bit 0 is its first day."""
+    mask = 0
+    for rule in rules:
+        day = rule.day(first, length)
+        if day is not None:
+            mask |= 1 << day - 1
+    return mask
 
 
 class WallTimes:

@@ -27,8 +27,9 @@ _BLOCK = 32 * DAY
 _MAX_BLOCKS = 4_096
 #: Names that every system answers, each in its own way.
 _LOCAL_NAMES = frozenset({"localtime", "posixrules"})
-#: The trees ``right`` and ``posix`` that some systems have are copies, the former with leap seconds.
-_NAME = re.compile(r"(?!right/|posix/)[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9][A-Za-z0-9_+\-]*)*", re.ASCII)
+#: The trees ``right`` and ``posix`` that some systems have are copies, the former with leap seconds. No name is half as
+#: long as allowed here; the standard library's search for a file recurses along the slashes.
+_NAME = re.compile(r"(?=.{1,64}\Z)(?!right/|posix/)[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9][A-Za-z0-9_+\-]*)*", re.ASCII)
 
 
 class Span(NamedTuple):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.triggers.oracle import CHANGES
 from tickonce.errors import TriggerError
 from tickonce.triggers import at, cron, every, parse_trigger
-from tickonce.triggers.cron import _read
+from tickonce.triggers.dialects import read_cron
 from tickonce.triggers.zones import _zone
 
 NOW = datetime(2026, 11, 21, 7, 33, 12, tzinfo=UTC)
@@ -37,13 +37,19 @@ SLOW = [
     "* * * * *",
     "*/59 */23 */31 */12 */7",
     "0-59 0-23 1-31 1-12 0-7",
+    "* * * * * fri#5",
+    "*/7 * * 29 2 sun#5",
+    "0 0 0 L-2W 2 */5",
+    "quartz 0 0 0 29 2 ? 2096",
+    "quartz * * * ? 2 7#5 2000-2099",
+    "quartz 59 59 23 31W 12 ? *",
 ]
 
 
 @pytest.mark.parametrize("expression", SLOW)
 @pytest.mark.parametrize("tz", ["UTC", "America/New_York", "Africa/Casablanca"])
 def test_no_question_takes_a_millisecond(expression, tz):
-    trigger = cron(expression, tz=tz)
+    trigger = parse_trigger(f"CRON_TZ={tz} {expression}")
     for after in (NOW, BEFORE_1904, datetime(1, 1, 1, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UTC)):
         assert quickest(partial(trigger.next_after, after)) < timedelta(milliseconds=1), after
 
@@ -53,9 +59,9 @@ def test_nor_does_the_first_question_of_all(expression):
     """With nothing remembered of the expression and of the zone's offsets."""
 
     def ask() -> None:
-        _read.cache_clear()
+        read_cron.cache_clear()
         _zone.cache_clear()
-        trigger = cron(expression, tz="America/New_York")
+        trigger = parse_trigger(f"CRON_TZ=America/New_York {expression}")
         trigger.next_after(BEFORE_1904)
 
     ask()  # the standard library reads the zone's file once
@@ -87,6 +93,15 @@ HOSTILE = [
     "at " + "2026-12-01T00:00Z," * 100_000,
     "at " + "2026-12-01T00:00Z," * 500,
     "@" + "x" * 900,
+    "H," * 400 + "H * * * *",
+    "H(0-9999)/9999 * * * *",
+    "H" * 900 + " * * * *",
+    "0 0 " + "LW," * 300 + "L * *",
+    "0 0 * * " + "1#5," * 240 + "5L",
+    "0 0 " + "15W," * 240 + "L-9999 * *",
+    "quartz 0 0 0 ? * * 1970-2099,1970-2099/3,2000-999999999",
+    "CRON_TZ=" + "A/" * 400 + "B * * * * *",
+    "CRON_TZ=" + "X" * 9_000 + " * * * * *",
     "\0" * 1_000,
     "٣" * 1_000,
     "-" * 1_000,
@@ -97,7 +112,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12].replace("\0", "0"))
 def test_no_text_takes_ten_milliseconds(text):
     def read() -> None:
-        _read.cache_clear()
+        read_cron.cache_clear()
         for make in (parse_trigger, cron, every, at):
             try:
                 make(text)
@@ -110,7 +125,32 @@ def test_no_text_takes_ten_milliseconds(text):
 alphabet = "0123456789*/-,@ LW#?HRjanmosuefriABC+.\t\n:TZ\0é٣²"
 tokens = st.lists(
     st.sampled_from(
-        ["*", "0", "59", "60", "-", "/", ",", " ", "mon", "jan", "7", "29", "31", "2", "every ", "at ", "@"]
+        [
+            "L",
+            "W",
+            "#",
+            "?",
+            "H",
+            "quartz ",
+            "CRON_TZ=UTC ",
+            "*",
+            "0",
+            "59",
+            "60",
+            "-",
+            "/",
+            ",",
+            " ",
+            "mon",
+            "jan",
+            "7",
+            "29",
+            "31",
+            "2",
+            "every ",
+            "at ",
+            "@",
+        ]
     )
 )
 

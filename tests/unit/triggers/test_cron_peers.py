@@ -1,6 +1,7 @@
 """What other readers of cron expressions answer.
 
-cronsim follows Debian's cron as we do. Where we differ from it, on purpose:
+cronsim follows Debian's cron as we do. Where we differ from it, from croniter and from APScheduler, on purpose (the
+table of docs/explanation/time.md has the same numbers):
 
 1. Where midnight falls into a gap, recurring times (``* 0 * * *``) are not due at a time that the wall does not
    show; cronsim may answer with the time that does not exist.
@@ -11,7 +12,15 @@ cronsim follows Debian's cron as we do. Where we differ from it, on purpose:
 5. Steps longer than the field (``*/90``) are refused; cronsim takes them, and only the first value matches.
 6. Offsets with seconds (before about 1972): the first instant after a gap, not the next full minute.
 7. Where clocks change by half an hour, recurring times begin when the hour begins; cronsim may begin at its half.
-8. ``L``, ``LW``, ``#`` and six fields are not read here.
+8. With seconds in front Debian's rule holds as without; cronsim drops it, so 02:30:00 is lost in a gap.
+9. ``L/2`` is refused; cronsim reads it as ``L``.
+10. croniter reads six fields with the seconds last; we refuse those that can be read both ways.
+11. croniter runs a fixed time twice where the hour comes twice, and ``0 */2`` at 03:00 where 02:00 does not come.
+12. croniter's last Friday is ``L5``; ours, as Quartz's and cronsim's, is ``5L``.
+13. APScheduler counts weekdays from Monday as 0, so its ``1`` is Tuesday.
+14. APScheduler wants both of day of month and day of week to match.
+15. APScheduler runs a time that does not come at the same distance from midnight (03:30), not right after the gap.
+16. APScheduler runs a fixed time twice where the hour comes twice.
 """
 
 from __future__ import annotations
@@ -21,6 +30,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
+from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 from croniter import croniter
 from cronsim import CronSim, CronSimError
 from hypothesis import assume, given, reject, settings
@@ -107,6 +117,50 @@ def test_in_utc_croniter_agrees(expression, after):
     assert ours(trigger, after, 3) == expected
 
 
+numbers = st.one_of(st.integers(1, 31).map(str), st.sampled_from(["L", "LW"]))
+weekdays_of_cronsim = st.one_of(
+    st.integers(0, 7).map(str),
+    st.integers(0, 7).map("{}L".format),
+    st.builds("{}#{}".format, st.integers(0, 7), st.integers(1, 5)),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["", "0 ", "5,35 ", "*/20 "]),
+    st.lists(numbers, min_size=1, max_size=3).map(",".join) | st.just("*"),
+    st.lists(weekdays_of_cronsim, min_size=1, max_size=3).map(",".join) | st.just("*"),
+    instants,
+)
+def test_in_utc_cronsim_agrees_about_all_of_its_dialect(second, number, weekday, after):
+    """Seconds in front, L, LW, 5L and 1#2."""
+    text = f"{second}7,50 3,21 {number} * {weekday}"
+    trigger = Cron(text, "UTC", "unix")
+    expected = theirs(text, after, 4)
+    assert ours(trigger, after, len(expected)) == expected
+
+
+def to_apscheduler(expression: Expression) -> CronTrigger:
+    minute, hour, day, month, weekday = expression.text.split()
+    if weekday != "*":
+        weekday = ",".join(
+            ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][each] for each in expression.weekday.values
+        )
+    return CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=weekday, timezone="UTC")
+
+
+@settings(max_examples=60, deadline=None)
+@given(plain, instants)
+def test_in_utc_apscheduler_agrees(expression, after):
+    """Where at most one of day of month and day of week is restricted, and weekdays go by name."""
+    assume(expression.day.starred or expression.weekday.starred)
+    expected, at = [], after
+    for _ in range(3):
+        at = to_apscheduler(expression).get_next_fire_time(None, at + timedelta(microseconds=1))
+        expected.append(at)
+    assert ours(made(expression.text, "UTC"), after, 3) == expected
+
+
 # -- the differences, one by one ---------------------------------------------------------------
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -166,11 +220,78 @@ def test_difference_7_clocks_that_change_by_half_an_hour():
     assert f"{found.astimezone(zone):%H:%M}" == "02:00"
 
 
-@pytest.mark.parametrize("expression", ["0 0 L * *", "0 0 LW * *", "0 0 * * 1#2", "0 0 * * 5L", "0 0 0 * * *"])
-def test_difference_8_what_is_not_read(expression):
-    CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
-    with pytest.raises(TriggerError):
-        cron(expression)
+def test_difference_8_seconds_in_front_keep_debians_rule():
+    after = datetime(2024, 3, 9, 12, tzinfo=NEW_YORK)
+    assert f"{next(CronSim('0 30 2 * * *', after)):%d %H:%M}" == "11 02:30"
+    found = cron("0 30 2 * * *", tz="America/New_York", dialect="unix").next_after(after)
+    assert found == cron("30 2 * * *", tz="America/New_York").next_after(after)
+
+
+def test_difference_9_a_step_from_the_last_day():
+    assert next(CronSim("0 0 L/2 * *", datetime(2026, 1, 1, tzinfo=UTC))).day == 31
+    with pytest.raises(TriggerError, match="not understood"):
+        cron("0 0 L/2 * *")
+
+
+def test_difference_10_seconds_last():
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [f"{each:%M:%S}" for each in islice(croniter("0 * * * * 15", after).all_next(datetime), 2)] == [
+        "00:15",
+        "00:15",
+    ]
+    with pytest.raises(TriggerError, match="seconds last; here they come first: write '15 0"):
+        cron("0 * * * * 15")
+    with pytest.raises(TriggerError, match="can mean two things"):
+        cron("0 * * * * 5")
+
+
+def test_difference_11_fixed_times_where_clocks_change():
+    twice = islice(croniter("30 1 * * *", datetime(2024, 11, 2, 12, tzinfo=NEW_YORK)).all_next(datetime), 2)
+    assert [f"{each:%d %H:%M}" for each in twice] == ["03 01:30", "03 01:30"]
+    gap = islice(croniter("0 */2 * * *", datetime(2024, 3, 10, 0, 30, tzinfo=NEW_YORK)).all_next(datetime), 2)
+    assert [f"{each:%H:%M}" for each in gap] == ["03:00", "04:00"]
+    mine = ours(cron("0 */2 * * *", tz="America/New_York"), datetime(2024, 3, 10, 0, 30, tzinfo=NEW_YORK), 1)
+    assert [f"{each.astimezone(NEW_YORK):%H:%M}" for each in mine] == ["04:00"]
+    mine = ours(cron("30 1 * * *", tz="America/New_York"), datetime(2024, 11, 2, 12, tzinfo=NEW_YORK), 2)
+    assert [f"{each.astimezone(NEW_YORK):%d %H:%M}" for each in mine] == ["03 01:30", "04 01:30"]
+
+
+def test_difference_12_the_last_friday():
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert next(croniter("0 0 * * L5", after).all_next(datetime)).day == 30
+    assert ours(cron("0 0 * * 5L"), after, 1)[0].day == 30
+    with pytest.raises(TriggerError, match="5L"):
+        cron("0 0 * * L5")
+
+
+def test_difference_13_weekdays_count_from_sunday():
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert f"{CronTrigger.from_crontab('0 0 * * 1', 'UTC').get_next_fire_time(None, after):%a}" == "Tue"
+    assert f"{ours(cron('0 0 * * 1'), after, 1)[0]:%a}" == "Mon"
+
+
+def test_difference_14_either_day_is_enough():
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    theirs_says = CronTrigger(day="1-7", day_of_week="mon", timezone="UTC").get_next_fire_time(None, after)
+    assert f"{theirs_says:%d}" == "05"
+    assert f"{ours(cron('0 0 1-7 * mon'), after, 1)[0]:%d}" == "02"
+
+
+def test_difference_15_right_after_the_gap():
+    after = datetime(2024, 3, 9, 12, tzinfo=NEW_YORK)
+    theirs_says = CronTrigger(hour=2, minute=30, timezone="America/New_York").get_next_fire_time(None, after)
+    assert f"{theirs_says.astimezone(UTC).astimezone(NEW_YORK):%d %H:%M}" == "10 03:30"
+    mine = ours(cron("30 2 * * *", tz="America/New_York"), after, 1)[0]
+    assert f"{mine.astimezone(NEW_YORK):%d %H:%M}" == "10 03:00"
+
+
+def test_difference_16_a_fixed_time_comes_once():
+    trigger = CronTrigger(hour=1, minute=30, timezone="America/New_York")
+    first = trigger.get_next_fire_time(None, datetime(2024, 11, 2, 12, tzinfo=NEW_YORK))
+    second = trigger.get_next_fire_time(first, first.astimezone(UTC) + timedelta(minutes=1))
+    assert [f"{each.astimezone(NEW_YORK):%d %H:%M}" for each in (first, second)] == ["03 01:30", "03 01:30"]
+    mine = ours(cron("30 1 * * *", tz="America/New_York"), datetime(2024, 11, 2, 12, tzinfo=NEW_YORK), 2)
+    assert [f"{each.astimezone(NEW_YORK):%d %H:%M}" for each in mine] == ["03 01:30", "04 01:30"]
 
 
 def test_we_are_several_times_as_fast():

@@ -46,6 +46,7 @@ def test_every_kind_and_field_is_kept():
     seen = {(kept["spec"]["kind"], kept["spec"]["version"], name) for kept in KEPT for name in kept["spec"]}
     wanted = {
         ("cron", 1): ("dialect", "expression", "tz"),
+        ("cron", 2): ("dialect", "expression", "tz", "gap", "fold"),
         ("every", 1): ("period", "anchor", "spread", "shift"),
         ("at", 1): ("instants",),
     }
@@ -74,7 +75,8 @@ def test_the_json_form_names_what_is_not_at_its_default(trigger, spec):
 
 UNKNOWN = [
     {"kind": "solar", "version": 1, "event": "sunrise"},
-    CRON | {"version": 2},
+    CRON | {"version": 3},
+    CRON | {"version": 2, "dialect": "systemd"},
     CRON | {"dialect": "quartz"},
     CRON | {"calendar": "cn"},
     CRON | {"calendar": "cn", "expression": "0 0 L * *"},  # what a newer field makes of the rest is not known either
@@ -95,6 +97,13 @@ WRONG = [
     (CRON | {"expression": None}, "expression: text is needed, got None"),
     ({"kind": "cron", "version": 1, "dialect": "unix"}, "expression: text is needed"),
     ({"kind": "cron", "version": 1, "expression": "* * * * *"}, "dialect: text is needed"),
+    (CRON | {"expression": "0 0 L * *"}, "'L' is not understood"),  # what version 1 accepts never grows
+    (CRON | {"expression": "0 22-2 * * *"}, "runs backwards"),
+    (CRON | {"expression": "*/5 * * * * mon"}, "has 6 field"),
+    (CRON | {"expression": "H * * * *"}, "'H' is not understood"),
+    (CRON | {"version": 2, "gap": "before"}, "gap: 'before' is not a policy; allowed 'after'"),
+    (CRON | {"version": 2, "fold": "twice"}, "fold: 'twice' is not a policy; allowed 'once'"),
+    (CRON | {"version": 2, "fold": True}, "fold: text is needed"),
     (CRON | {"tz": 8}, "tz: text is needed, got 8"),
     (CRON | {"tz": "../../etc/passwd"}, "no zone is called"),
     (CRON | {"tz": "localtime"}, "different zone on each machine"),
@@ -114,6 +123,13 @@ WRONG = [
     (None, "a trigger's spec is a mapping"),
     ("@daily", "a trigger's spec is a mapping"),
 ]
+
+
+def test_a_cron_trigger_is_written_in_the_oldest_version_that_can_say_it():
+    assert trigger_from_spec(CRON | {"version": 2}).spec() == CRON
+    assert cron("0 9 * * 1-5", gap="after", fold="once").spec() == CRON
+    assert cron("0 9 * * 1-5", fold="both").spec() == CRON | {"version": 2, "fold": "both"}
+    assert cron("0 9 L * *").spec() == CRON | {"version": 2, "expression": "0 9 L * *"}
 
 
 @pytest.mark.parametrize("spec", UNKNOWN, ids=json.dumps)
@@ -215,6 +231,11 @@ def test_any_json_is_loaded_or_refused_and_comes_back_untouched(spec):
         ("  0 9 * *  mon-fri ", cron("0 9 * * mon-fri")),
         ("@daily", cron("@daily")),
         ("@DAILY", cron("@daily")),
+        ("quartz 0 0 9 ? * MON-FRI", cron("0 0 9 ? * MON-FRI", dialect="quartz")),
+        ("unix */5 * * * * *", cron("*/5 * * * * *", dialect="unix")),
+        ("CRON_TZ=Asia/Tokyo 0 5 * * *", cron("0 5 * * *", tz="Asia/Tokyo")),
+        ("TZ=Asia/Tokyo quartz 0 0 5 * * ?", cron("0 0 5 * * ?", tz="Asia/Tokyo", dialect="quartz")),
+        ("H H * * *", cron("H H * * *")),
         ("every 5m", every("5m")),
         ("Every\t5m", every("5m")),
         ("@every 1h30m", every("90m")),
