@@ -63,6 +63,7 @@ def healthcheck_command(session: Session, /, *, node: str | None, any: bool, tim
     looking.start()
     looking.join(timeout.total_seconds())
     if looking.is_alive():
+        session.abandon()
         raise TimedOut(f"no answer from the store within {format_duration(timeout)}")
     if failed:
         raise tell_errors(session, failed[0]) from failed[0]

@@ -39,7 +39,7 @@ def _check_module_name(app: str, module_name: str) -> None:
     if all(part.isidentifier() for part in module_name.split(".")) and not module_name.endswith(".py"):
         return
     path = Path(module_name)
-    if path.suffix == ".py" or len(path.parts) > 1:
+    if path.suffix == ".py" or "/" in module_name or "\\" in module_name:
         dotted = ".".join(path.with_suffix("").parts)
         raise AppError(f"-A {app}: that is a file; write the module as Python imports it, such as: -A {dotted}")
     raise AppError(f"-A {app}: write module:scheduler, such as: -A myapp.jobs:scheduler")

@@ -127,6 +127,10 @@ class Session:
                 "nor a length of time, such as 90m or 2d"
             ) from None
 
+    def abandon(self) -> None:
+        """Do not close the Scheduler: a thread still waits inside it, and closing would wait for that."""
+        self._scheduler = None
+
     def close(self) -> None:
         """Give back connections."""
         if self._scheduler is not None:

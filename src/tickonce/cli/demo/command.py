@@ -17,7 +17,7 @@ import click
 from tickonce.cli.demo.expectation import Expectation
 from tickonce.cli.demo.feed import Feed
 from tickonce.cli.demo.ledger import create, read
-from tickonce.cli.demo.node import BEAT, LEASE
+from tickonce.cli.demo.node import LEASE
 from tickonce.cli.demo.play import Play
 from tickonce.cli.demo.processes import Processes
 from tickonce.cli.demo.stage import Stage, stage
@@ -27,7 +27,7 @@ from tickonce.cli.forms import is_alive
 from tickonce.cli.session import Session
 from tickonce.cli.texts import distance
 from tickonce.clock import SYSTEM_CLOCK
-from tickonce.errors import TickonceError
+from tickonce.errors import ConfigError, TickonceError
 from tickonce.scheduler import Scheduler
 
 _STEP = timedelta(milliseconds=100)
@@ -68,6 +68,8 @@ def play_demo(session: Session, *, seconds: int, nodes: int, store: str | None) 
 
 def _played(shown: Stage, folder: Path, *, seconds: int, nodes: int, store: str | None) -> tuple[Verdict, int]:
     url = store or f"sqlite:///{folder / 'tickonce.db'}"
+    if url.startswith("memory"):
+        raise ConfigError("the demo's processes cannot share a store in memory; leave --store out, or name a database")
     ledger = folder / "ledger.db"
     create(ledger)
     with Feed() as feed, Scheduler(url, name="demo") as scheduler, Processes(store=url, folder=folder) as processes:
@@ -115,16 +117,16 @@ def _played(shown: Stage, folder: Path, *, seconds: int, nodes: int, store: str 
 
 def _introduce(shown: Stage, scheduler: Scheduler, *, feed: str, ledger: Path, nodes: int, seconds: int) -> None:
     for line in (
-        f"A fleet of {nodes} processes on one store, for {seconds} seconds. Each process is the same small program;",
-        "none of them is the leader. While they run, schedules are added, edited, paused, resumed and removed,",
-        "and half-way one process is killed. Each tick has to be carried out once.",
+        f"{nodes} processes of one small program on one store, for {seconds} seconds; none of them",
+        "leads. Meanwhile schedules are added, edited, paused, resumed and removed, and",
+        "half-way one process is killed. Each tick has to be carried out once. The jobs",
+        "note each in a ledger, a table of their own without unique index, so that a",
+        "double would show.",
         "",
         f"  store    {scheduler.store.url}",
         f"  ledger   {ledger}",
-        "           the jobs' own table: no unique index, so a double would show",
-        f"  feed     {feed}",
-        "           what the jobs fetch, over HTTP",
-        f"  lease    {LEASE} with a beat each {BEAT} (15s and 5s by default): a killed node is given up after so long",
+        f"  feed     {feed}, which the jobs fetch from",
+        f"  lease    {LEASE}, so that a killed node is given up soon (15s by default)",
         "",
     ):
         shown.say(line)
@@ -159,27 +161,31 @@ def _ahead(scheduler: Scheduler) -> timedelta:
 
 def _tell(shown: Stage, verdict: Verdict, *, seconds: int) -> None:
     latest = verdict.recovered_after.total_seconds()
-    after = f", at most {latest:.1f} s after its time" if verdict.recovered else ""
-    skipped = f"; {verdict.skipped} more fell just before a pause or removal: recorded as skipped"
+    after = f", {latest:.1f} s late" if verdict.recovered else ""
     p50, p99 = verdict.form()["lateness_p50_ms"], verdict.form()["lateness_p99_ms"]
     for line in (
         "",
-        "The verdict: the ledger, against what the definitions and the instants of their edits demand",
+        "Verdict: the ledger, against arithmetic on definitions and times of edits",
         "",
-        f"  expected   {verdict.expected:5}  ticks within {seconds} s, by plain arithmetic"
-        + (skipped if verdict.skipped else ""),
+        f"  expected   {verdict.expected:5}  ticks in {seconds} s",
         f"  done       {verdict.done:5}",
         f"  doubled    {verdict.doubled:5}",
         f"  missed     {verdict.missed:5}",
-        *([f"  unexpected {verdict.unexpected:5}  at times that no definition names"] if verdict.unexpected else []),
-        f"  recovered  {verdict.recovered:5}  begun by the killed node, carried out by another as attempt 2{after}",
-        f"  lateness   p50 {p50:g} ms, p99 {p99:g} ms from the scheduled time to the job's first line",
-        "             (a killed node's share is launched by the next one after 1s, until its lease is over)",
+        *_line("unexpected", verdict.unexpected, "at times that no definition names"),
+        *_line("skipped", verdict.skipped, "just before a pause or removal, and recorded so"),
+        f"  recovered  {verdict.recovered:5}  begun by the killed node, run again as attempt 2{after}",
+        f"  lateness   p50 {p50:g} ms, p99 {p99:g} ms, to the job's first line",
+        "             (until a killed node is given up, others launch its share 1 s late)",
         "",
         *(f"  {line}" for line in verdict.odd),
         "Each tick was launched once, and none was forgotten." if verdict.good else "This should not be: see above.",
     ):
         shown.say(line)
+
+
+def _line(word: str, count: int, text: str) -> list[str]:
+    """Return the line of what need not be said when there is none of it."""
+    return [f"  {word:<10} {count:5}  {text}"] if count else []
 
 
 @contextmanager

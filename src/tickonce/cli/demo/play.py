@@ -22,6 +22,18 @@ SLOW, SLOW_WAIT = "reports", "1500ms"
 #: How long the kill may wait for a node that is in the middle of something.
 KILL_WAITS = 0.2
 
+#: What is scheduled at first, with periods in seconds: enough that each node has a share.
+OPENING = (
+    ("orders-br", 1),
+    ("orders-cn", 1),
+    ("orders-eu", 1),
+    ("orders-us", 1),
+    ("prices", 1),
+    ("rates", 2),
+    ("stock", 2),
+    (SLOW, 3),
+)
+
 _HALF = timedelta(milliseconds=500)
 
 
@@ -84,7 +96,7 @@ class Play:
         return len(self._done) == len(self.plot)
 
     def _opening(self) -> bool:
-        for name, period in (("orders-eu", 1), ("orders-us", 1), ("stock", 2), ("prices", 1), (SLOW, 3)):
+        for name, period in OPENING:
             self._add(name, _seconds(period))
         return True
 
@@ -122,7 +134,7 @@ class Play:
         period, _ = self._shown[name]
         after = self.scheduler.resume(self.prefix + name)
         self.expectation.begins(after.id, period, after.updated_at)
-        self._tell("resumed", name, period, "active", "from now on; what was paused stays a skip record")
+        self._tell("resumed", name, period, "active", "from now on; the ticks meanwhile stay skipped")
         return True
 
     def _remove(self, name: str) -> bool:
@@ -144,7 +156,7 @@ class Play:
         for run in self._running():
             victim = living.get(node_name(run.node or ""))
             if run.schedule_id == self.prefix + SLOW and victim is not None:
-                self._kill_now(victim, f"in the middle of {run.token.removeprefix(self.prefix)}")
+                self._kill_now(victim, f"in the middle of {SLOW} {run.scheduled_time:%H:%M:%S}")
                 return True
         if self.elapsed / self.seconds < 0.5 + KILL_WAITS:
             return False

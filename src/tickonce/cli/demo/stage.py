@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from tickonce.cli.output import looks_rich
+from tickonce.cli.output import STYLES, looks_rich
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.live import Live
 
-_EVENTS = 12
+#: Events shown while the table moves; at the end all are.
+_EVENTS = 8
+#: Nodes that have a column each; more do not fit.
+_NODES = 5
 _LINE_EVERY_S = 4.0
 
 
@@ -101,20 +105,16 @@ class Moving:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.live import Live
 
         self._console = Console(highlight=False)
         self._events: deque[str] = deque(maxlen=_EVENTS)
         self._all: list[str] = []
         self._live: Live | None = None
-        self._make: Callable[[RenderableType], Live] = lambda shown: Live(
-            shown, console=self._console, auto_refresh=False, transient=True
-        )
-        self._last: RenderableType | None = None
+        self._last: View | None = None
 
     def say(self, text: str = "") -> None:
         """Write a line above the table."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def note(self, at: float, verb: str, subject: str, text: str) -> None:
         """Keep what happened, for the lines below the table."""
@@ -124,11 +124,14 @@ class Moving:
 
     def show(self, view: View) -> None:
         """Draw the table anew."""
-        self._last = self._drawn(view)
+        from rich.live import Live
+
+        self._last = view
+        drawn = self._drawn(view)
         if self._live is None:
-            self._live = self._make(self._last)
+            self._live = Live(drawn, console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(self._last, refresh=True)
+        self._live.update(drawn, refresh=True)
 
     def close(self) -> None:
         """Leave the last table, with all events, on the screen."""
@@ -138,7 +141,7 @@ class Moving:
         self._live = None
         if self._last is not None:
             self._events = deque(self._all)
-            self._console.print(self._last)
+            self._console.print(self._drawn(self._last))
 
     def _drawn(self, view: View) -> RenderableType:
         from rich.box import SIMPLE_HEAD
@@ -146,16 +149,14 @@ class Moving:
         from rich.table import Table
         from rich.text import Text
 
-        from tickonce.cli.output import STYLES
-
-        names = [name for name, _, _ in view.nodes]
+        shown_nodes = view.nodes if len(view.nodes) <= _NODES else ()
         shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for column in ("schedule", "trigger", "state"):
-            shown.add_column(column, min_width=10)
-        shown.add_column("ticks so far", justify="right")
-        shown.add_column("done", justify="right")
-        for name, pid, alive in view.nodes:
-            shown.add_column(Text(f"{name}\n{'pid ' + str(pid) if alive else 'killed'}", style="" if alive else "red"))
+        for column, width in (("schedule", 10), ("trigger", 11), ("state", 8)):
+            shown.add_column(column, width=width, no_wrap=True)
+        for column in ("so far", "done"):
+            shown.add_column(column, justify="right")
+        for name, _, alive in shown_nodes:
+            shown.add_column(Text(name, style="" if alive else "red strike"), justify="right")
         for act in view.acts:
             shown.add_row(
                 act.schedule_id,
@@ -163,11 +164,10 @@ class Moving:
                 Text(act.state, style=STYLES.get(act.state, "dim")),
                 str(act.expected),
                 Text(str(act.done), style="green" if act.done >= act.expected else "yellow"),
-                *(_bar(act.by.get(name, 0)) for name in names),
+                *(str(act.by.get(name) or "·") for name, _, _ in shown_nodes),
             )
-        left = max(0.0, view.seconds - view.elapsed)
-        head = Text(f"{view.elapsed:5.1f} s, {left:.0f} s to go" if left else "the end: waiting for what is open")
-        return Group(head, shown, Text("\n".join(self._events), style="dim"))
+        events = Text("\n".join(self._events), style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(Text(_head(view), style="bold"), shown, events)
 
 
 def stage(*, as_json: bool) -> Stage:
@@ -179,8 +179,11 @@ def stage(*, as_json: bool) -> Stage:
 
 def event_line(at: float, verb: str, subject: str, text: str) -> str:
     """Return one line of what happened."""
-    return f"{at:6.1f}s  {verb:<8} {subject:<12} {text}".rstrip()
+    return f"{at:6.1f}s  {verb:<8} {subject:<10} {text}".rstrip()
 
 
-def _bar(count: int) -> str:
-    return f"{count:>4} {'▪' * min(20, count)}" if count else "   ·"
+def _head(view: View) -> str:
+    left = view.seconds - view.elapsed
+    alive = sum(alive for _, _, alive in view.nodes)
+    when = f"{view.elapsed:.0f} s, {left:.0f} s to go" if left > 0 else "time is over, what is open ends"
+    return f"{when}; {alive} of {len(view.nodes)} nodes alive"
