@@ -98,16 +98,16 @@ def launch(
         return Launched(instant=now, alive=False)
     open_runs: dict[str, int] = dict(counting.rows()) if counting is not None else {}  # type: ignore[arg-type]
 
-    missing = [schedule_id for schedule_id in ids if schedule_id not in versions]
-    present = {row[0] for row in tx.rows(_PRESENT, ids=missing)} if missing else set()
+    missing = {schedule_id: None for schedule_id in ids if schedule_id not in versions}
+    present = {row[0] for row in tx.rows(_PRESENT, ids=list(missing))} if missing else set()
     lost = [schedule_id for schedule_id in missing if schedule_id not in present]
     chosen: list[tuple[Plan, Change]] = []
     for plan in plans:
         schedule_id = plan.schedule.id
-        version = versions.get(schedule_id)
+        version = versions.pop(schedule_id, None)  # a second plan for it is out of date by the first
         if version == plan.schedule.version:
             chosen.append((plan, choose(plan, open_runs.get(schedule_id, 0))))
-        elif version is not None:
+        elif schedule_id not in missing:
             lost.append(schedule_id)
     taken: tuple[Token, ...] = ()
     if wary:

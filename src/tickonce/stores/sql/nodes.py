@@ -12,8 +12,8 @@ _ALIVE = "state IN ('alive', 'leaving')"
 _COLUMNS = ", ".join(NODE)
 
 _EXTEND = f"""
-UPDATE {{nodes}} SET state = :state, busy = :busy, serving = :serving, ticked_us = :ticked_us, beat_us = {{now}},
-  alive_until_us = {{now}} + :lease_us
+UPDATE {{nodes}} SET state = :state, busy = :busy, serving = :serving, ticked_us = :ticked_us, beat_us = {{at}},
+  alive_until_us = {{at}} + :lease_us
 WHERE id = :id AND {_ALIVE}"""
 
 
@@ -33,7 +33,7 @@ FROM {{runs}} WHERE node = :id AND state = 'running'"""
 _READ = f"SELECT 1, {_COLUMNS} FROM {{nodes}} WHERE {_ALIVE} UNION ALL {_FACTS} UNION ALL {_HELD}"
 # A query sees the nodes as they were before its own update: our row comes from what the update returns.
 _EXTEND_AND_READ = f"""
-WITH moved AS ({_EXTEND} RETURNING {_COLUMNS})
+WITH clock AS (SELECT {{now}} AS now_us), moved AS ({_EXTEND} RETURNING {_COLUMNS})
 SELECT 1, {_COLUMNS} FROM moved UNION ALL SELECT 1, {_COLUMNS} FROM {{nodes}} WHERE {_ALIVE} AND id <> :id
 UNION ALL {_FACTS} UNION ALL {_HELD}"""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -21,46 +22,62 @@ KINDS = frozenset({"schedules", "runs", "nodes"})
 _ZERO = timedelta(0)
 
 
-class PostgresqlNotifier(Forkable):
+class _Listener(Forkable):
+    """What listeners share."""
+
+    def close(self) -> None:
+        """End."""
+        raise NotImplementedError
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # what was never closed, also when the interpreter ends
+            self.close()
+
+
+class PostgresqlNotifier(_Listener):
     """Listens on a connection of its own."""
 
     def __init__(self, dialect: PostgresqlDialect) -> None:
         self._dialect = dialect
         self._raw: Any = None
-        self._closed = False
-        self._wake, self._woken = socket.socketpair()
+        self._closed = threading.Event()
+        self._waiting = threading.Lock()
+        #: What ends a wait: written to by close(), from another thread.
+        self._bell: tuple[socket.socket, socket.socket] | None = None
         abandon_after_fork(self)
 
     def wait(self, timeout: timedelta) -> frozenset[str]:
         """Wait for hints, at most *timeout*; return their kinds."""
-        if self._closed:
-            return frozenset()
-        import psycopg
-
-        try:
-            if self._raw is None:
-                self._raw = self._listening()
-                return KINDS  # what happened before we listened was not heard
-            heard = self._heard()
-            if not heard:
-                select.select([self._raw.fileno(), self._woken], [], [], max(timeout, _ZERO).total_seconds())
-                heard = self._heard() if not self._closed else frozenset()
-        except (psycopg.Error, OSError, ValueError) as error:
-            self._drop()
-            if self._closed:
+        with self._waiting:
+            if self._closed.is_set():
                 return frozenset()
-            failure = self._dialect.failure(error)
-            if failure is None:
-                raise StoreUnavailable(f"the listening connection was lost: {error}") from error
-            raise explained(self._dialect, error, failure) from error
+            try:
+                return self._wait(timeout)
+            except (psycopg_error(), OSError, ValueError) as error:
+                self._drop()
+                failure = self._dialect.failure(error)
+                if failure is None:
+                    raise StoreUnavailable(f"the listening connection was lost: {error}") from error
+                raise explained(self._dialect, error, failure) from error
+            finally:
+                if self._closed.is_set():
+                    self._end()
+
+    def _wait(self, timeout: timedelta) -> frozenset[str]:
+        if self._raw is None or self._bell is None:
+            self._bell = self._bell or socket.socketpair()
+            self._raw = self._listening()
+            return KINDS  # what happened before we listened was not heard
+        heard = self._heard()
+        if not heard:
+            select.select([self._raw.fileno(), self._bell[1]], [], [], max(timeout, _ZERO).total_seconds())
+            heard = self._heard()
         return heard
 
     def _listening(self) -> Any:
-        import psycopg
-
         try:
             raw = self._dialect.open(timedelta(seconds=10))
-        except psycopg.Error as error:
+        except psycopg_error() as error:
             raise unreachable(self._dialect, error) from error
         raw.execute(f"LISTEN {self._dialect.address.names.channel}")
         return raw
@@ -75,9 +92,24 @@ class PostgresqlNotifier(Forkable):
 
     def close(self) -> None:
         """End; a wait in another thread returns at once."""
-        self._closed = True
-        with suppress(OSError):
-            self._wake.send(b"x")
+        self._closed.set()
+        if (bell := self._bell) is not None:
+            with suppress(OSError):
+                bell[0].send(b"x")
+        if self._waiting.acquire(blocking=False):  # else whoever waits ends it
+            try:
+                self._end()
+            finally:
+                self._waiting.release()
+
+    def _end(self) -> None:
+        self._drop()
+        self._drop_bell()
+
+    def _drop_bell(self) -> None:
+        bell, self._bell = self._bell, None
+        for end in bell or ():
+            end.close()
 
     def _drop(self) -> None:
         raw, self._raw = self._raw, None
@@ -87,16 +119,21 @@ class PostgresqlNotifier(Forkable):
 
     def abandon(self) -> None:
         """Forget the parent's connection."""
-        if self._raw is not None:
-            leave_alone(self._raw)
-            self._raw = None
-        leave_alone(self._wake)
-        leave_alone(self._woken)
-        self._wake, self._woken = socket.socketpair()
+        self._waiting = threading.Lock()
+        leave_alone(self._raw)
+        self._raw = None
+        self._drop_bell()  # these are copies, the parent's own ends stay open
 
 
-class SqliteNotifier(Forkable):
-    """Sees that other connections have written, by a number that the file's header gives for a few microseconds' work."""
+def psycopg_error() -> type[Exception]:
+    """Return the base of psycopg's errors."""
+    import psycopg
+
+    return psycopg.Error
+
+
+class SqliteNotifier(_Listener):
+    """Sees that other connections have written: the file has a number that says so, read in a few microseconds."""
 
     _LOOK = timedelta(milliseconds=50)
 
@@ -106,23 +143,26 @@ class SqliteNotifier(Forkable):
         self._clock = clock
         self._raw: Any = None
         self._seen: int | None = None
-        self._closed = False
+        self._closed = threading.Event()
+        self._waiting = threading.Lock()
         abandon_after_fork(self)
 
     def wait(self, timeout: timedelta) -> frozenset[str]:
         """Look at the file until it has changed, at most *timeout*."""
         end = self._clock.monotonic() + timeout
-        while not self._closed:
-            if self._changed():
-                # What has changed cannot be told; nodes are read with every beat anyway.
-                return frozenset({"schedules", "runs"})
-            left = end - self._clock.monotonic()
-            if left <= _ZERO:
-                break
-            self._clock.sleep(min(left, self._LOOK))
-        if self._closed:
-            self._drop()
-        return frozenset()
+        with self._waiting:
+            try:
+                while not self._closed.is_set():
+                    if self._changed():
+                        return KINDS  # what it was cannot be told
+                    left = end - self._clock.monotonic()
+                    if left <= _ZERO:
+                        break
+                    self._clock.sleep(min(left, self._LOOK))
+                return frozenset()
+            finally:
+                if self._closed.is_set():
+                    self._drop()
 
     def _changed(self) -> bool:
         import sqlite3
@@ -139,7 +179,12 @@ class SqliteNotifier(Forkable):
 
     def close(self) -> None:
         """End; a wait in another thread returns soon."""
-        self._closed = True
+        self._closed.set()
+        if self._waiting.acquire(blocking=False):  # else whoever waits ends it
+            try:
+                self._drop()
+            finally:
+                self._waiting.release()
 
     def _drop(self) -> None:
         raw, self._raw, self._seen = self._raw, None, None
@@ -149,6 +194,6 @@ class SqliteNotifier(Forkable):
 
     def abandon(self) -> None:
         """Forget the parent's connection."""
-        if self._raw is not None:
-            leave_alone(self._raw)
-            self._raw = self._seen = None
+        self._waiting = threading.Lock()
+        leave_alone(self._raw)
+        self._raw = self._seen = None

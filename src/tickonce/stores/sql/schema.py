@@ -207,7 +207,8 @@ def _lock_sqlite(connection: Connection, dialect: Dialect) -> None:
     from tickonce.stores.sql.dialects.sqlite import patiently
 
     del dialect
-    patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), _PATIENCE)
+    link = connection.connection.driver_connection  # its own errors say whether waiting helps
+    patiently(lambda: link.execute("BEGIN IMMEDIATE"), _PATIENCE)
 
 
 def _lock_number(dialect: Dialect) -> int:

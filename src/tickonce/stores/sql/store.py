@@ -210,11 +210,19 @@ class SqlStore:
             return []
         try:
             return self._work.write(lambda tx: work.finish(tx, outcomes))
-        except Refused:
+        except Refused as error:
             if len(outcomes) == 1:
-                return self._work.write(lambda tx: work.finish(tx, outcomes, bare=True))
+                return [self._finish_bare(outcomes[0], error)]
         half = len(outcomes) // 2
         return self.finish(outcomes[:half]) + self.finish(outcomes[half:])
+
+    def _finish_bare(self, outcome: Outcome, refusal: Refused) -> bool:
+        """Write an outcome whose content the database refuses: without its result, with an error that says so."""
+        _log.error("the outcome of %s is written without its result: %s", outcome.token, refusal)
+        try:
+            return self._work.write(lambda tx: work.finish(tx, [outcome], bare=True))[0]
+        except Refused:  # it is the token itself: there is no such run
+            return False
 
     def recover(self, *, limit: int = 500) -> list[Run]:
         """Take running runs whose node is not alive away from it."""

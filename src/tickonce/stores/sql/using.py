@@ -103,10 +103,10 @@ def _sqlalchemy(connection: object) -> _Found:
     if _root(connection) not in ("sqlalchemy", "flask_sqlalchemy") and "sqlalchemy" not in sys.modules:
         return None
     from sqlalchemy import Connection, Engine
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session, scoped_session
 
-    if isinstance(connection, AsyncConnection | AsyncSession | async_scoped_session):
+    # By name: importing the classes needs greenlet, which few have.
+    if any(base.__module__.startswith("sqlalchemy.ext.asyncio") for base in type(connection).__mro__):
         raise NotTransactional(
             f"{type(connection).__name__} is asynchronous; write: "
             "await session.run_sync(lambda session: scheduler.using(session).add(...))"

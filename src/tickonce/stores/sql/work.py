@@ -165,7 +165,8 @@ _AGAIN = Update(
         "progress": "NULL",
     },
 )
-_DROPPED = "the result was dropped: it holds NUL or a lone surrogate, which databases refuse"
+#: Results have 64 KB at most. One that is far longer would not fit into a packet of MySQL, which cuts the connection.
+_LONGEST = 1_000_000
 _SOON_US = 30_000_000
 
 
@@ -205,8 +206,8 @@ def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False) -> list[b
 def _end_row(outcome: Outcome, now: int, *, bare: bool) -> Row:
     result, error = outcome.result, outcome.error
     error = None if error is None else keep(error)
-    if result is not None and (bare or not _storable(result)):
-        result, error = None, _DROPPED if not bare else "the result was dropped: the database refused it"
+    if result is not None and (fault := "the database refused it" if bare else _fault(result)):
+        result, error = None, f"the result was dropped: {fault}"
     return (
         outcome.token,
         "cancelled" if outcome.state is RunState.PENDING else str(outcome.state),
@@ -231,12 +232,15 @@ def _again_row(outcome: Outcome, now: int) -> Row:
     )
 
 
-def _storable(text: str) -> bool:
+def _fault(text: str) -> str:
+    """Return why no database takes *text*, or nothing."""
+    if len(text) > _LONGEST:
+        return f"it has {len(text)} characters"
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return "\x00" not in text
+        return "it holds a lone surrogate, which databases refuse"
+    return "it holds NUL, which databases refuse" if "\x00" in text else ""
 
 
 # -- sweeps ------------------------------------------------------------------------------------

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.sql import SqlStoreContract
+from tests.servers import fresh_database
+
+
+class TestPostgresql(SqlStoreContract):
+    @pytest.fixture(scope="class")
+    def url(self, postgresql_url: str) -> Iterator[str]:
+        with fresh_database(postgresql_url) as url:
+            yield url
