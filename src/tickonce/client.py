@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -277,6 +278,14 @@ def _user_at_host() -> str:
 
 _clients: WeakSet[Client] = WeakSet()
 _abandoned: list[Store] = []
+
+
+# Registered before the one in hosting.py, which is imported after this file: exit hooks run in reverse, so that a node
+# drains first and its connections are given back then.
+@atexit.register
+def _close_all() -> None:
+    for client in list(_clients):
+        Client.close(client)
 
 
 def _forget_all() -> None:
