@@ -117,7 +117,7 @@ class ClaimContract(Part):
         assert store.claim("node" if end != "absent" else "never-seen", serves=SERVES, limit=9) == []
         assert [run.state for run in runs_of(store)] == [RunState.PENDING]
 
-    def test_a_leaving_node_is_alive(self, store: Store) -> None:
+    def test_a_leaving_node_may_claim(self, store: Store) -> None:
         store.beat(replace(join(store), state=NodeState.LEAVING))
         make_run(store)
         assert len(store.claim("node", serves=SERVES, limit=9)) == 1

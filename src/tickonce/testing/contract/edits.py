@@ -201,6 +201,19 @@ class ChangeContract(Part):
         put(store, row, skips=more, extends=at)
         assert skips_of(store) == [Skip(row.id, Reason.OVERLAP, at, at + 4 * HOUR, 5, more=True), more[1]]
 
+    def test_no_other_record_of_that_reason_is_continued(self, store: Store) -> None:
+        row = make_idle(store)
+        at = store.instant() - DAY
+        old, named = (Skip(row.id, Reason.OVERLAP, at + hours * HOUR, at + hours * HOUR, 1) for hours in (0, 2))
+        row = put(store, row, skips=[old, named])
+        more = Skip(row.id, Reason.OVERLAP, at + 3 * HOUR, at + 3 * HOUR, 1)
+        row = put(store, row, skips=[more], extends=named.first)
+        grown = replace(named, last=more.last, count=2)
+        assert skips_of(store) == [old, grown]
+        alone = Skip(row.id, Reason.OVERLAP, at + 5 * HOUR, at + 5 * HOUR, 1)
+        put(store, row, skips=[alone], extends=at + 4 * HOUR)
+        assert skips_of(store) == [old, grown, alone]
+
     def test_the_first_skip_record_stands_alone_if_the_one_that_is_named_is_gone(self, store: Store) -> None:
         row = make_idle(store)
         at = store.instant() - DAY

@@ -230,6 +230,8 @@ class FinishContract(Part):
         assert [run.failures for run in after] == [1, 1, 0, 1]
         assert "bytes" in (after[0].error or "")
         assert "half a" in (after[1].error or "")
+        for run in after:
+            f"{run.error}{run.reason}".encode()
 
     def test_an_outcome_with_a_token_that_no_store_takes_harms_no_other(self, store: Store) -> None:
         run = start_run(store)

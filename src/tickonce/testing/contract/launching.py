@@ -160,7 +160,7 @@ class LaunchContract(Part):
         assert everything(store) == before
         assert store.launch("witness", [wanted], slots=0, serves=SERVES).alive
 
-    def test_a_leaving_node_is_alive(self, store: Store) -> None:
+    def test_a_leaving_node_may_launch(self, store: Store) -> None:
         store.beat(replace(join(store), state=NodeState.LEAVING))
         assert len(launch(store, make_schedule(store)).pending) == 1
 

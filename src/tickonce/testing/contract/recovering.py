@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tickonce.config import Retention
-from tickonce.editing import Remove
+from tickonce.editing import Amend, Remove
 from tickonce.errors import NoRun, RunOpen, WrongState
 from tickonce.model import Held, Node, NodeState, Reason, Run, RunState
 from tickonce.ports import Store
@@ -178,7 +178,7 @@ class LapseContract(Part):
         assert found == replace(late, state=RunState.SKIPPED, reason=Reason.TOO_LATE, finished_at=found.finished_at)
         assert store.lapse() == []
 
-    def test_others_are_left_alone(self, store: Store) -> None:
+    def test_runs_that_are_in_time_do_not_lapse(self, store: Store) -> None:
         now = store.instant()
         start_run(store, "running", due=now - MINUTE, start_by=now + SECOND)
         make_run(store, "in-time", due=now - MINUTE, start_by=now + MINUTE)
@@ -297,6 +297,19 @@ class RetryContract(Part):
                 store.retry(run.token)
             assert run_of(store, run.token) == run
         assert row_of(store, "nightly") == before
+
+    def test_a_lost_run_has_all_its_losses_before_it_again(self, store: Store) -> None:
+        start_run(store, policy=policy_with(max_losses=0))
+        store.leave("node")
+        (run,) = store.recover()
+        assert (run.state, run.losses) == (RunState.LOST, 1)
+        assert store.retry(run.token).losses == 0
+
+    def test_what_the_schedule_says_of_overlap_now_counts(self, store: Store) -> None:
+        run = end_run(store, "failed")
+        make_run(store, "open")
+        store.change("nightly", Amend(schedule_id="nightly", changes={"overlap": "allow"}))
+        assert store.retry(run.token).state is RunState.PENDING
 
     def test_overlap_forbids_one_more_open_run(self, store: Store) -> None:
         run = end_run(store, "failed")

@@ -97,7 +97,7 @@ class SeenContract(Part):
         assert before <= after.declaration.seen_at <= store.instant()
         assert after == replace(row, declaration=replace(row.declaration, seen_at=after.declaration.seen_at))
 
-    def test_others_are_left_alone(self, store: Store) -> None:
+    def test_what_was_seen_lately_or_not_named_or_not_declared_is_left_alone(self, store: Store) -> None:
         rows = [
             _declared(store, "recent", ago=SECOND),
             _declared(store, "not-named", ago=HOUR),
@@ -119,6 +119,11 @@ class PruneContract(Part):
         assert [run.token.partition("old")[2] for run in runs_of(store, "nightly")] == ["15", "1"]
         assert len(runs_of(store, "other")) == 1
         assert store.prune(Retention(runs=14 * DAY, keep=2)) == 0
+
+    def test_open_runs_do_not_count_among_those_that_stay(self, store: Store) -> None:
+        _end(store, "ended", 20)
+        make_run(store, "pending")
+        assert store.prune(Retention(runs=DAY, keep=1)) == 0
 
     def test_open_runs_never_go(self, store: Store) -> None:
         old = store.instant() - 100 * DAY
@@ -183,8 +188,15 @@ class PruneContract(Part):
         row = make_idle(store)
         for age in (50, 60):
             put(store, row, skips=[Skip(row.id, Reason.OVERLAP, now - age * DAY, now - age * DAY, 1)])
-        sizes = [store.prune(Retention(keep=0), limit=2) for _ in range(6)]
-        assert sum(sizes) == 5
+        for name in ("a", "b", "c"):
+            join(store, name)
+            store.leave(name)
+            make_idle(store, name)
+            store.change(name, Remove(schedule_id=name))
+        self.let_pass(store, 3 * MS)
+        retention = Retention(keep=0, nodes=MS, tombstones=MS)
+        sizes = [store.prune(retention, limit=2) for _ in range(12)]
+        assert sum(sizes) == 11
         assert max(sizes) <= 2
         assert sizes[-1] == 0
 
