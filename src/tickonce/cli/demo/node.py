@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -41,7 +42,7 @@ def main() -> None:
         # Ends when the demo does, however it ends. Not through sys.stdin, whose lock would be held at the end.
         while os.read(0, 1):
             pass
-        scheduler.stop(drain="2s")
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=follow, name="demo-follow", daemon=True).start()
     scheduler.serve(drain="5s")
