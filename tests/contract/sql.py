@@ -19,7 +19,7 @@ from tickonce.testing.contract.making import SECOND, make_schedule
 
 
 class SqlStoreContract(StoreContract):
-    """The contract, for a store that a URL opens. Subclasses provide a fixture ``url`` of a database for the class.
+    """The contract, for a store that a URL opens. Modules provide a fixture ``url`` of a database.
 
     Each test gets the same tables, emptied: making them takes longer than most tests.
     """
@@ -55,7 +55,9 @@ class SqlStoreContract(StoreContract):
     def _rows_are_held_by_another_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # One process has one connection for edits and runs alike: what it decides in an edit is decided at once.
         holding = locks._holding
-        monkeypatch.setattr(locks, "_holding", lambda store, *args, **named: holding(self.another(store), *args, **named))
+        monkeypatch.setattr(
+            locks, "_holding", lambda store, *args, **named: holding(self.another(store), *args, **named)
+        )
 
 
 def _empty(tx: Tx) -> None:

@@ -8,8 +8,11 @@ from tests.contract.sql import SqlStoreContract
 from tests.servers import fresh_database
 
 
+@pytest.fixture(scope="module")
+def url(mysql_url: str) -> Iterator[str]:
+    with fresh_database(mysql_url) as url:
+        yield url
+
+
 class TestMysql(SqlStoreContract):
-    @pytest.fixture(scope="class")
-    def url(self, mysql_url: str) -> Iterator[str]:
-        with fresh_database(mysql_url) as url:
-            yield url
+    """The contract."""

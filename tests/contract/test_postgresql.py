@@ -8,8 +8,11 @@ from tests.contract.sql import SqlStoreContract
 from tests.servers import fresh_database
 
 
+@pytest.fixture(scope="module")
+def url(postgresql_url: str) -> Iterator[str]:
+    with fresh_database(postgresql_url) as url:
+        yield url
+
+
 class TestPostgresql(SqlStoreContract):
-    @pytest.fixture(scope="class")
-    def url(self, postgresql_url: str) -> Iterator[str]:
-        with fresh_database(postgresql_url) as url:
-            yield url
+    """The contract."""

@@ -66,7 +66,9 @@ class Lane:
             while True:
                 fresh = self._link is None
                 try:
-                    result = self._linked().step(work, mode)
+                    link = self._linked()
+                    result = link.step(work, mode)
+                    link.used = True
                 except Exception as error:
                     failure = self._dialect.failure(error)
                     if failure is None:
@@ -86,8 +88,6 @@ class Lane:
                 except BaseException:
                     self.drop()  # interrupted in the midst of a statement: its state is anybody's guess
                     raise
-                assert self._link is not None
-                self._link.used = True
                 return result
 
     def _again(self, failure: Failure, mode: Mode, *, fresh: bool) -> bool:
@@ -202,7 +202,8 @@ def explained(dialect: Dialect, error: BaseException, failure: Failure) -> Store
         case Failure.BUSY:
             return StoreBusy(
                 f"a row in {dialect.title} stayed locked for too long, usually by an application's transaction with "
-                f"using(connection) that is still open; commit or roll it back, and keep such transactions short ({said})"
+                "using(connection) that is still open; commit or roll it back, and keep such transactions short: "
+                f"{said}"
             )
         case Failure.TRANSIENT:
             return StoreBusy(f"{dialect.title} refused the step {_TRIES} times, as others were in its way: {said}")

@@ -81,9 +81,7 @@ def locked(tx: Tx, schedule_id: str, *, there: bool = False) -> Schedule | None:
 
 def facts(tx: Tx, before: Schedule | None, schedule_id: str) -> tuple[datetime, int]:
     """Return the instant, and how many runs of the schedule are open, now that its row is locked."""
-    row = tx.row(_FACTS, id=schedule_id)
-    assert row is not None
-    now_us, version, open_runs = row
+    now_us, version, open_runs = tx.only(_FACTS, id=schedule_id)
     if tx.dialect.stale_reads and before is not None and version != before.version:
         open_runs = len(tx.rows(_COUNT_LOCKED, id=schedule_id))
     return instant_of(int(now_us)), int(open_runs)

@@ -91,12 +91,12 @@ def launch(
     looking = tx.ask(ALIVE_NOW, id=node_id)
     counted = [plan.schedule.id for plan in plans if plan.schedule.policy.room is not None]
     counting = tx.ask(_OPEN, ids=counted) if counted else None
-    versions: dict[str, int] = dict(locking.rows())  # type: ignore[arg-type]
+    versions: dict[str, int] = dict(locking.rows())
     ((now_us, alive),) = looking.rows()
     now = instant_of(now_us)
     if not alive:
         return Launched(instant=now, alive=False)
-    open_runs: dict[str, int] = dict(counting.rows()) if counting is not None else {}  # type: ignore[arg-type]
+    open_runs: dict[str, int] = dict(counting.rows()) if counting is not None else {}
 
     missing = {schedule_id: None for schedule_id in ids if schedule_id not in versions}
     present = {row[0] for row in tx.rows(_PRESENT, ids=list(missing))} if missing else set()

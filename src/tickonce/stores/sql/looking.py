@@ -101,34 +101,34 @@ def _look_text(named: int, present: tuple[int, ...], queues: int, *, alone: bool
     step = _step(named, rest=alone)
     # Where one step is all there is, nothing needs to be told apart: the one node of a fleet, or the last of many.
     single = named == 0 and alone and len(present) == 1
-    delay = f"{present[0]} * :takeover" if single else f"({step}) * :takeover"
     out = "s.id <> ALL(:leave_out)"
-    found = (
-        "SELECT s.id FROM {schedules} s WHERE s.due_us >= :low AND s.due_us <= {at} "
-        f"AND s.due_us + {delay} <= {{at}} AND {out} ORDER BY s.due_us, s.id LIMIT :limit"
-        if present
-        else "SELECT s.id FROM {schedules} s WHERE 1 = 0"
-    )
+    mine = {each: "" if single else f" AND {step} = {each}" for each in present}
+    # Each step in the order of the index: what the few steps come to is sorted, never all that is due.
+    found = [
+        f"SELECT * FROM (SELECT s.id, s.due_us + {each} * :takeover AS here_us FROM {{schedules}} s "
+        f"WHERE s.due_us >= :low AND s.due_us <= {{at}} - {each} * :takeover{mine[each]} AND {out} "
+        f"ORDER BY s.due_us, s.id LIMIT :limit) d{each}"
+        for each in present
+    ] or ["SELECT s.id, s.due_us AS here_us FROM {schedules} s WHERE 1 = 0"]
     facts = ["now_us", "(SELECT min(s.due_us) FROM {schedules} s WHERE s.due_us >= :low)"]
     for each in present:
         late = f"{each} * :takeover"
         facts.append(
             f"(SELECT s.due_us + {late} FROM {{schedules}} s WHERE s.due_us >= :low AND s.due_us > {{at}} - {late} "
-            f"AND s.due_us <= {{at}} + :horizon - {late}{'' if single else f' AND {step} = {each}'} AND {out} ORDER BY s.due_us LIMIT 1)"
+            f"AND s.due_us <= {{at}} + :horizon - {late}{mine[each]} AND {out} ORDER BY s.due_us LIMIT 1)"
         )
-    of_queue = (
-        [f"r.queue = :queue{at}" for at in range(queues)] if queues <= _FEW_QUEUES else ["r.queue = ANY(:queues)"]
-    )
+    few = queues <= _FEW_QUEUES
     facts += [
         f"(SELECT r.due_us FROM {{runs}} r WHERE r.state = 'pending' AND {where} AND r.due_us <= {{at}} + :horizon "
         "AND r.job = ANY(:jobs) AND (r.start_by_us IS NULL OR r.start_by_us > {at}) ORDER BY r.due_us LIMIT 1)"
-        for where in of_queue
+        for where in ([f"r.queue = :queue{at}" for at in range(queues)] if few else ["r.queue = ANY(:queues)"])
     ]
     columns = ", ".join(f"{fact} AS f{at}" for at, fact in enumerate(facts))
     return (
-        f"WITH clock AS (SELECT {{now}} AS now_us), found AS ({found}), facts AS (SELECT {columns} FROM clock) "
-        f"SELECT facts.*, {_COLUMNS} FROM facts LEFT JOIN (SELECT s.* FROM found JOIN {{schedules}} s ON s.id = found.id) s "
-        "ON 1 = 1 ORDER BY s.due_us, s.id"
+        f"WITH clock AS (SELECT {{now}} AS now_us), found AS ({' UNION ALL '.join(found)}), "
+        f"facts AS (SELECT {columns} FROM clock) SELECT facts.*, {_COLUMNS} FROM facts "
+        "LEFT JOIN (SELECT found.here_us, s.* FROM found JOIN {schedules} s ON s.id = found.id) s ON 1 = 1 "
+        "ORDER BY s.here_us, s.id LIMIT :limit"
     )
 
 

@@ -24,8 +24,8 @@ def _padded(**values: str) -> str:
 
 # What a beat answers, told apart by the first column: nodes (1), facts (0), and what the node holds (2). All in one
 # statement, for an idle node is to issue few.
-_FACTS = f"""
-SELECT 0, {_padded(pid="{now}", host="{hint}", app_release="(SELECT value FROM {settings} WHERE name = 'clock_epoch')")}"""
+_EPOCH = "(SELECT value FROM {settings} WHERE name = 'clock_epoch')"
+_FACTS = f"SELECT 0, {_padded(pid='{now}', host='{hint}', app_release=_EPOCH)}"
 _HELD = f"""
 SELECT 2, {_padded(id="token", pid="attempt", ticks="cancelling")}
 FROM {{runs}} WHERE node = :id AND state = 'running'"""
@@ -51,16 +51,13 @@ _NOW = "SELECT {now}"
 
 def now_us(tx: Tx) -> int:
     """Return the store's clock."""
-    row = tx.row(_NOW)
-    assert row is not None
-    return int(row[0])
+    return int(tx.only(_NOW)[0])
 
 
 def alive_now(tx: Tx, node_id: NodeId) -> tuple[int, bool]:
     """Return the store's clock, and whether the node's row is alive."""
-    row = tx.row(_ALIVE_NOW, id=node_id)
-    assert row is not None
-    return int(row[0]), bool(row[1])
+    now, alive = tx.only(_ALIVE_NOW, id=node_id)
+    return int(now), bool(alive)
 
 
 #: For steps that send it along with other statements.

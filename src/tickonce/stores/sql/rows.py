@@ -62,32 +62,19 @@ def maybe_instant(us: int | None) -> datetime | None:
     return None if us is None else EPOCH + timedelta(0, 0, us)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 # -- schedules ---------------------------------------------------------------------------------
 
 #: What is read of a schedule, in the order of ``schedule_of``.
-SCHEDULE = (
-    "id",
-    "definition",
-    "state",
-    "version",
-    "revision",
-    "watermark_us",
-    "next_fire_us",
-    "due_us",
-    "fold_reason",
-    "fold_first_us",
-    "reason",
-    "paused_until_us",
-    "source",
-    "declared_hash",
-    "declared_form",
-    "declared_release",
-    "overrides",
-    "seen_us",
-    "created_us",
-    "created_by",
-    "updated_us",
-    "updated_by",
+SCHEDULE = _words(
+    """
+    id definition state version revision watermark_us next_fire_us due_us fold_reason fold_first_us reason
+    paused_until_us source declared_hash declared_form declared_release overrides seen_us created_us
+    created_by updated_us updated_by
+    """
 )
 
 _SCHEDULE_STATES = {str(state): state for state in ScheduleState}
@@ -198,33 +185,12 @@ def tags_text(tags: tuple[str, ...]) -> str:
 # -- runs --------------------------------------------------------------------------------------
 
 #: What is read of a run, in the order of ``run_of``.
-RUN = (
-    "token",
-    "schedule_id",
-    "job",
-    "arguments",
-    "scheduled_us",
-    "due_us",
-    "state",
-    "attempt",
-    "failures",
-    "losses",
-    "node",
-    "queue",
-    "priority",
-    "policy",
-    "start_by_us",
-    "source",
-    "created_us",
-    "created_by",
-    "started_us",
-    "finished_us",
-    "overdue",
-    "cancelling",
-    "progress",
-    "result",
-    "error",
-    "reason",
+RUN = _words(
+    """
+    token schedule_id job arguments scheduled_us due_us state attempt failures losses node queue priority
+    policy start_by_us source created_us created_by started_us finished_us overdue cancelling progress result
+    error reason
+    """
 )
 
 RUN_STATES = {str(state): state for state in RunState}
@@ -237,28 +203,16 @@ _RUN_KINDS = {
     "progress": Kind.FLOAT,
 }
 INSERT_RUNS = Insert(table="runs", columns=_RUN_KINDS, key=("token",))
+_FIRE = _words(
+    """
+    token schedule_id job arguments scheduled_us due_us state attempt node queue priority policy start_by_us
+    created_us
+    """
+)
 #: A run of a fire, as it is launched; the other columns have their defaults.
 INSERT_FIRES = Insert(
     table="runs",
-    columns={
-        name: _RUN_KINDS[name]
-        for name in (
-            "token",
-            "schedule_id",
-            "job",
-            "arguments",
-            "scheduled_us",
-            "due_us",
-            "state",
-            "attempt",
-            "node",
-            "queue",
-            "priority",
-            "policy",
-            "start_by_us",
-            "created_us",
-        )
-    },
+    columns={name: _RUN_KINDS[name] for name in _FIRE},
     key=("token",),
 )
 
@@ -404,22 +358,11 @@ def skip_row(skip: Skip) -> Row:
 # -- nodes -------------------------------------------------------------------------------------
 
 #: What a beat reads of a node, in the order of ``node_of``; ``declares`` and ``facts`` may follow.
-NODE = (
-    "id",
-    "host",
-    "pid",
-    "state",
-    "lease_us",
-    "started_us",
-    "beat_us",
-    "alive_until_us",
-    "ticks",
-    "serving",
-    "ticked_us",
-    "slots",
-    "busy",
-    "queues",
-    "app_release",
+NODE = _words(
+    """
+    id host pid state lease_us started_us beat_us alive_until_us ticks serving ticked_us slots busy queues
+    app_release
+    """
 )
 _NODE_STATES = {str(state): state for state in NodeState}
 

@@ -207,8 +207,8 @@ def _lock_sqlite(connection: Connection, dialect: Dialect) -> None:
     from tickonce.stores.sql.dialects.sqlite import patiently
 
     del dialect
-    link = connection.connection.driver_connection  # its own errors say whether waiting helps
-    patiently(lambda: link.execute("BEGIN IMMEDIATE"), _PATIENCE)
+    raw: Any = connection.connection.driver_connection  # its own errors say whether waiting helps
+    patiently(lambda: raw.execute("BEGIN IMMEDIATE"), _PATIENCE)
 
 
 def _lock_number(dialect: Dialect) -> int:

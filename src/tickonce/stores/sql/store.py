@@ -293,7 +293,7 @@ def _merged(parts: Sequence[Launched]) -> Launched:
         claimed=tuple(run for part in parts for run in part.claimed),
         pending=tuple(token for part in parts for token in part.pending),
         changes=tuple(change for part in parts for change in part.changes),
-        locked=tuple(id for part in parts for id in part.locked),
-        lost=tuple(id for part in parts for id in part.lost),
+        locked=tuple(each for part in parts for each in part.locked),
+        lost=tuple(each for part in parts for each in part.lost),
         taken=tuple(token for part in parts for token in part.taken),
     )

@@ -49,6 +49,10 @@ class Tx:
         found = self.rows(text, **values)
         return found[0] if found else None
 
+    def only(self, text: str, /, **values: Any) -> Row:
+        """Return the row of a statement that always has one."""
+        return self.rows(text, **values)[0]
+
     def tell(self, text: str, /, **values: Any) -> None:
         """Send a statement without an answer."""
         self._execute(text, values)
@@ -124,7 +128,7 @@ class PipelinedTx(Tx):
             return self.dialect.insert_new(cursor, insert, row)
 
     def _send(self, text: str, values: Any, *, many: bool = False) -> None:
-        assert not many, "PostgreSQL takes many rows as arrays, in one statement"
+        del many  # never: many rows travel as arrays, in one statement
         self._connection.execute(text, values)
 
 

@@ -106,7 +106,8 @@ SELECT schedule_id, first_us, reason FROM {skips} WHERE last_us < :border
 ORDER BY schedule_id, first_us, reason LIMIT :limit {lock_to_delete}"""
 _DELETE_SKIP = "DELETE FROM {skips} WHERE schedule_id = :id AND first_us = :first_us AND reason = :reason"
 _LOCK_NODES = """
-SELECT id FROM {nodes} WHERE state IN ('gone', 'dead') AND beat_us < :border ORDER BY id LIMIT :limit {lock_to_delete}"""
+SELECT id FROM {nodes} WHERE state IN ('gone', 'dead') AND beat_us < :border
+ORDER BY id LIMIT :limit {lock_to_delete}"""
 _DELETE_NODES = "DELETE FROM {nodes} WHERE id = ANY(:ids)"
 _LOCK_TOMBSTONES = """
 SELECT id FROM {schedules} WHERE state = 'removed' AND updated_us < :border ORDER BY id LIMIT :limit {lock_to_delete}"""

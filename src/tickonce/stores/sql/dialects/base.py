@@ -131,7 +131,7 @@ class Dialect(ABC):
         """Return a table's full name."""
         return self._words[name]
 
-    def take_lock(self, tx: Tx, schedule_id: str) -> None:
+    def take_lock(self, tx: Tx, schedule_id: str) -> None:  # noqa: B027  # most need none
         """Take the lock that a caller's transaction needs before it reads, where a locking read is not to be had."""
 
     # -- bulk ----------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Dialect(ABC):
 
     # -- hints ---------------------------------------------------------------------------------
 
-    def notify(self, tx: Tx, kind: str) -> None:
+    def notify(self, tx: Tx, kind: str) -> None:  # noqa: B027  # not every database can
         """Send a notification with the transaction's commit, where the database has any."""
 
     def notifier(self) -> Notifier | None:

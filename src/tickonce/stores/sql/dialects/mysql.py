@@ -24,14 +24,19 @@ LOCK_S = 5
 _CHUNK_ROWS = 250
 _CHUNK_CHARS = 200_000
 
-_OPTIONS = {
+
+def _yes(text: str) -> bool:
+    return text.lower() in ("1", "true", "yes")
+
+
+_OPTIONS: dict[str, Callable[[str], object]] = {
     "unix_socket": str,
     "ssl_ca": str,
     "ssl_cert": str,
     "ssl_key": str,
-    "ssl_verify_cert": lambda text: text.lower() in ("1", "true", "yes"),
-    "ssl_verify_identity": lambda text: text.lower() in ("1", "true", "yes"),
-    "ssl_disabled": lambda text: text.lower() in ("1", "true", "yes"),
+    "ssl_verify_cert": _yes,
+    "ssl_verify_identity": _yes,
+    "ssl_disabled": _yes,
 }
 
 _FAILURES = {
@@ -191,12 +196,11 @@ class MysqlDialect(Dialect):
             "innodb_doublewrite": ("ON", "a crash of the machine can destroy pages"),
             "sync_binlog": ("1", "a crash of the machine can lose commits from replicas"),
         }
-        found = dict(
-            tx.rows(
-                "SHOW GLOBAL VARIABLES WHERE Variable_name "
-                "IN ('innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'sync_binlog', 'log_bin')"
-            )
+        rows = tx.rows(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name "
+            "IN ('innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'sync_binlog', 'log_bin')"
         )
+        found: dict[str, str] = {name: value for name, value in rows}  # noqa: C416  # a row is not a pair for mypy
         if found.get("log_bin") != "ON":
             found.pop("sync_binlog", None)
         return [

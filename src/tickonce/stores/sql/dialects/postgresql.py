@@ -141,7 +141,10 @@ class PostgresqlDialect(Dialect):
                 "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; "
                 f"SET lock_timeout = '{LOCK_S}s'; SET statement_timeout = {timeout_ms}; "
                 f"SET idle_in_transaction_session_timeout = {3 * timeout_ms}; "
-                "SET TIME ZONE 'UTC'; SET bytea_output = 'hex'"
+                "SET TIME ZONE 'UTC'; SET bytea_output = 'hex'; "
+                # Our statements find their rows by index. Statistics from when a table was small, or from before a
+                # burst, would have whole tables read for a few rows, and what that seems to cost, compiled.
+                "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
             )
         except BaseException:
             raw.close()
@@ -153,14 +156,7 @@ class PostgresqlDialect(Dialect):
             from psycopg.conninfo import make_conninfo
 
             address = self.address
-            given = {
-                "host": address.host if "," not in address.place else None,
-                "port": address.port,
-                "user": address.user,
-                "password": address.password,
-                "dbname": address.database,
-            }
-            defaults = {
+            told: dict[str, str | int | None] = {
                 "connect_timeout": CONNECT_S,
                 # Without these a connection whose other end has vanished looks alive for hours.
                 "keepalives": 1,
@@ -169,12 +165,17 @@ class PostgresqlDialect(Dialect):
                 "keepalives_count": 3,
                 "tcp_user_timeout": 2 * deadline // timedelta(milliseconds=1),
                 "application_name": "tickonce",
+                "host": address.host,
+                "port": address.port,
+                "user": address.user,
+                "password": address.password,
+                "dbname": address.database,
+                **address.options,
             }
-            if "," in address.place:
+            if "," in address.place:  # libpq takes several hosts, and tries one after the other
                 hosts, ports = zip(*[_host_port(item) for item in address.place.split(",")], strict=True)
-                given["host"], given["port"] = ",".join(hosts), ",".join(ports)  # type: ignore[assignment]
-            told = {name: value for name, value in given.items() if value is not None}
-            self._conninfo = make_conninfo("", **{**defaults, **told, **address.options})
+                told["host"], told["port"] = ",".join(hosts), ",".join(ports)
+            self._conninfo = make_conninfo("", **{name: value for name, value in told.items() if value is not None})
         return self._conninfo
 
     def failure(self, error: BaseException) -> Failure | None:
@@ -221,19 +222,12 @@ class PostgresqlDialect(Dialect):
     def durability(self, tx: Tx) -> list[str]:
         """Look at the server's settings."""
         risky = {
-            "fsync": ("off", "a crash of the machine can lose or destroy anything"),
-            "full_page_writes": ("off", "a crash of the machine can destroy pages"),
-            "synchronous_commit": (
-                "off",
-                "a crash of the server loses the last commits; their fires are launched again",
-            ),
+            "fsync": "a crash of the machine can lose or destroy anything",
+            "full_page_writes": "a crash of the machine can destroy pages",
+            "synchronous_commit": "a crash loses the last commits, and their fires are launched again",
         }
         found = tx.rows("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)", names=list(risky))
-        return [
-            f"PostgreSQL: {name} is off: {risky[name][1]}"
-            for name, setting in sorted(found)
-            if setting == risky[name][0]
-        ]
+        return [f"PostgreSQL: {name} is off: {risky[name]}" for name, setting in sorted(found) if setting == "off"]
 
 
 class PostgresqlLink(Link):

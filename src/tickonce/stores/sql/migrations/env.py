@@ -1,5 +1,6 @@
 """Run by Alembic; everything it needs is handed over by ``tickonce.stores.sql.schema``."""
 
+# ruff: noqa: INP001  # Alembic loads it by its path
 from __future__ import annotations
 
 from typing import Any

@@ -3,6 +3,7 @@
 Each step can be repeated: on MySQL a process that is killed in the midst leaves what it has made, and the next goes on.
 """
 
+# ruff: noqa: INP001  # Alembic loads it by its path
 from __future__ import annotations
 
 from typing import Any
