@@ -226,6 +226,9 @@ class EngineNode:
             signal.set()
         if self._notifier is not None:
             self._notifier.close()
+        if self._aborted.is_set():
+            _log.warning("node %s stops at once; others find out within its lease", self.id)
+            return
         me = threading.current_thread()
         for thread in self._threads:
             if thread is not me:
@@ -238,6 +241,8 @@ class EngineNode:
             _log.info("node %s left", self.id)
         except StoreError as error:
             _log.warning("node %s could not say that it left (%s); others find out within its lease", self.id, error)
+            if self.writer.kept:
+                _log.error("%d outcome(s) could not be written; those runs count as lost", self.writer.kept)
         self.worker.close()
 
     # -- loops ---------------------------------------------------------------------------------
