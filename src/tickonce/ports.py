@@ -264,10 +264,10 @@ class Store(Edits, Protocol):
         """Look, without locking, at what is due here and when to look again.
 
         A schedule is due here when the instant is at or past its ``due`` plus this node's delay for its bucket: none
-        for the owner, *takeover_after* for the second, twice that for the third, five times for the rest. The oldest
-        *limit* of them are returned, none of *leave_out*; those do not count for ``next_here`` either. *low* may hide
-        schedules that are due before it, and nothing else. ``next_here`` and ``next_run`` are looked for up to
-        *horizon* ahead. A run that is too late to start does not count for ``next_run``.
+        for the owner, *takeover_after* for the second, twice that for the third, five times for the rest. The *limit*
+        of them that became due here first are returned, none of *leave_out*; those do not count for ``next_here``
+        either. *low* may hide schedules that are due before it, and nothing else. ``next_here`` and ``next_run`` are
+        looked for up to *horizon* ahead. A run that is too late to start does not count for ``next_run``.
         """
 
     def launch(self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves) -> Launched:

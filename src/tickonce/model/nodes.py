@@ -85,7 +85,7 @@ class Poll:
 
     Attributes:
         instant: The store's clock.
-        due: Schedules that this node has to deal with now, oldest first.
+        due: Schedules that this node has to deal with now, first those that became due here first.
         more: Whether the limit cut *due* short.
         next_here: The next instant at which a schedule needs this node, its takeover delays included, or None.
         next_run: The due time of the first pending run that this node can carry out; may be past; or None.

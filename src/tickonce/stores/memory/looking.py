@@ -37,7 +37,7 @@ class Look:
                 continue
             here = due + self.takeover_after * STEPS[share.ranks[row.bucket]]
             if here <= now:
-                found.append((due, row))
+                found.append((here, row))
             elif here <= now + self.horizon:
                 later.append(here)
         found.sort(key=lambda item: (item[0], item[1].id))

@@ -95,6 +95,17 @@ class LookingContract(Part):
         poll = look(store, limit=5)
         assert (poll.due, poll.more) == (tuple(by_age), False)
 
+    def test_what_became_due_here_first_comes_first(self, store: Store) -> None:
+        """So in a burst a node deals with what it owns before it takes over, and yet nothing waits for ever."""
+        now = store.instant()
+        mine = make_schedule(store, "mine", first=now - 20 * SECOND)
+        other = make_schedule(store, "other", queue="other", first=now - 25 * SECOND)
+        oldest = make_schedule(store, "oldest", queue="other", first=now - 40 * SECOND)
+        shares = (Share(frozenset({"other"}), bytes([1]) * 1024), *owner_of_all())
+        assert look(store, shares=shares, takeover_after=10 * SECOND).due == (oldest, mine, other)
+        poll = look(store, shares=shares, takeover_after=10 * SECOND, limit=2)
+        assert (poll.due, poll.more) == ((oldest, mine), True)
+
     def test_what_is_left_out_is_neither_returned_nor_waited_for(self, store: Store) -> None:
         now = store.instant()
         make_schedule(store, "locked", first=now - MINUTE)
