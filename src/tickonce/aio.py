@@ -335,9 +335,7 @@ class AsyncBound(_AsyncEditor):
         sync = self._scheduler.sync
         await self._scheduler._run(lambda: (sync.store, sync.by))  # noqa: SLF001 - what takes long, off the event loop
 
-        def edit(connection: Any) -> R:
-            if hasattr(connection, "get_bind"):  # a Session, not its connection
-                connection = connection.connection()
+        def edit(connection: object) -> R:
             return verb(sync.using(connection), *args, **kwargs)
 
         result: R = await self._run_sync(edit)

@@ -184,17 +184,6 @@ def test_edits_run_where_run_sync_puts_them():
         async def run_sync(self, function: Callable[[Any], Any]) -> Any:
             return function("connection")
 
-    class AsyncSession:
-        """As SQLAlchemy's: hands the blocking session to a function."""
-
-        async def run_sync(self, function: Callable[[Any], Any]) -> Any:
-            return function(self)
-
-        def get_bind(self) -> None: ...
-
-        def connection(self) -> str:
-            return "the session's connection"
-
     used: list[object] = []
 
     async def work() -> None:
@@ -210,9 +199,9 @@ def test_edits_run_where_run_sync_puts_them():
         scheduler.sync.using = using  # type: ignore[method-assign]
         added = await scheduler.using(AsyncConnection()).add("x", "tidy", every("1h"))
         assert added == await scheduler.get("x")
-        await scheduler.using(AsyncSession()).remove("x")
+        await scheduler.using(AsyncConnection()).remove("x")
         with pytest.raises(NoSchedule):
-            await scheduler.using(AsyncSession()).get("x")
+            await scheduler.using(AsyncConnection()).get("x")
 
     asyncio.run(work())
-    assert used == ["connection", "the session's connection", "the session's connection"]
+    assert used == ["connection"] * 3
