@@ -37,7 +37,8 @@ class Reader:
     """Somebody who follows a page in an empty directory.
 
     Python blocks share one namespace. One with ``file=NAME`` is written to that file; the module can be imported. In
-    ``console`` blocks the lines with ``$`` are commands; what stands below them is compared but for times and ids.
+    ``console`` blocks the lines with ``$`` are commands; what stands below them is how their answers begin, but for
+    times and ids.
     ``exit=N`` says how the last of them ends. The directory is what pages call ``/tmp``.
     """
 
@@ -76,8 +77,9 @@ class Reader:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text, encoding="utf-8")
         # A page may show a file twice, as it grows.
-        self._modules.add(path.stem)
-        sys.modules.pop(path.stem, None)
+        module = block.options["file"].removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        self._modules.add(module)
+        sys.modules.pop(module, None)
         compile(block.text, str(block), "exec")
 
     def _execute(self, block: Block) -> None:
@@ -116,7 +118,8 @@ class Reader:
             wanted = wanted_exit if number == len(steps) else 0
             assert ended == wanted, f"{block}: {command} ended with {ended}:\n{said}"
             if expected.strip():
-                assert shape(expected) == shape(said), f"{block}: {command} said:\n{said}"
+                wanted_lines = shape(expected)
+                assert shape(said)[: len(wanted_lines)] == wanted_lines, f"{block}: {command} said:\n{said}"
 
     def _in_shell(self, command: str) -> tuple[int, str]:
         ended = subprocess.run(
