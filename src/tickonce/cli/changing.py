@@ -15,7 +15,7 @@ from tickonce.cli.texts import instant_text, relative, trigger_text
 from tickonce.errors import ConfigError, UnknownJob
 from tickonce.model import Misfire, OnLost, Overlap, Schedule, ScheduleState
 from tickonce.scheduler import Scheduler
-from tickonce.triggers import Cron, Trigger, parse_trigger
+from tickonce.triggers import Trigger, parse_trigger, trigger_from_spec
 
 _settings = options(
     ARG,
@@ -231,9 +231,10 @@ def _know(session: Session, job: str) -> None:
 
 def _without_zone(scheduler: Scheduler, id: str) -> Trigger:
     found = scheduler.get(id).trigger
-    if not isinstance(found, Cron):
+    spec = dict(found.spec())
+    if spec.pop("tz", None) is None:
         raise ConfigError(f"--tz: {id!r} is due {trigger_text(found)}, which has no zone; give --trigger as well")
-    return Cron(found.expression)
+    return trigger_from_spec(spec)
 
 
 def _tell(session: Session, schedule: Schedule) -> None:

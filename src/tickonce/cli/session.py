@@ -15,11 +15,12 @@ from click.core import ParameterSource
 
 from tickonce.cli.loading import load_scheduler
 from tickonce.cli.output import Output
+from tickonce.cli.texts import tz_of
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.durations import parse_duration
 from tickonce.errors import ConfigError, TickonceError
 from tickonce.scheduler import Scheduler
-from tickonce.triggers import Cron, Trigger
+from tickonce.triggers import Trigger
 from tickonce.triggers.zones import zone_name
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,7 +98,7 @@ class Session:
 
     def zone_of(self, trigger: Trigger) -> tuple[str, tzinfo]:
         """Return the zone, by name and as tzinfo, in which people want to see *trigger*: their own, else its own."""
-        own = trigger.tz if isinstance(trigger, Cron) and "tz" not in self.given else None
+        own = None if "tz" in self.given else tz_of(trigger)
         return (self.tz, self.zone) if own is None else (own, _zone(own))
 
     def instant(self, text: str | None, what: str, *, sign: int = 1) -> datetime | None:

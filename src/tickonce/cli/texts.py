@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from tickonce.durations import format_duration
-from tickonce.triggers import At, Cron, Every, OpaqueTrigger, Trigger
+from tickonce.triggers import Trigger
 
 MASK = "***"
 
@@ -17,6 +17,7 @@ _PASSWORD = re.compile(r"(://[^\s/:@'\"]*):[^\s'\"]*@")
 _QUERY = re.compile(r"([?&](?:password|passwd|pwd|secret|token|api_?key)=)[^&\s'\"]*", re.IGNORECASE)
 _SECRET = re.compile(r"passw|passphrase|pwd|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 _SHOWN_INSTANTS = 3
+_JOINED = {"union": "or", "intersection": "and", "but_not": "but not"}
 
 
 def masked(text: str) -> str:
@@ -130,28 +131,45 @@ def relative(instant: datetime | None, now: datetime) -> str:
     return f"in {distance(away)}" if away > timedelta(0) else f"{distance(away)} ago"
 
 
-def trigger_text(trigger: Trigger) -> str:
-    """Return *trigger* in one line, as ``tickonce add`` reads it; its zone stands behind.
+def tz_of(trigger: Trigger) -> str | None:
+    """Return the zone that *trigger* names, if it has one."""
+    tz = trigger.spec().get("tz")
+    return tz if isinstance(tz, str) else None
 
-    >>> trigger_text(Cron("0 9 * * 1-5", "Asia/Shanghai")), trigger_text(Every("90s")), trigger_text(Every("5m"))
-    ('0 9 * * 1-5 (Asia/Shanghai)', 'every 1m30s', 'every 5m')
+
+def trigger_text(trigger: Trigger) -> str:
+    """Return *trigger* in one line, about as ``tickonce add`` reads it; its zone stands behind.
+
+    >>> from tickonce.triggers import at, cron, every
+    >>> trigger_text(cron("0 9 * * 1-5", tz="Asia/Shanghai")), trigger_text(every("90s"))
+    ('0 9 * * 1-5 (Asia/Shanghai)', 'every 1m30s')
+    >>> trigger_text(at("2026-12-01T09:00+08:00"))
+    'at 2026-12-01T01:00:00Z'
     """
-    match trigger:
-        case Cron():
-            return f"{trigger.expression} ({trigger.tz})" if trigger.tz else trigger.expression
-        case Every():
-            text = f"every {format_duration(trigger.period)}"
-            if trigger.anchor is not None:
-                text += f" from {instant_text(trigger.anchor)}"
-            return f"{text} spread" if trigger.spread else text
-        case At():
-            shown = ", ".join(iso(each) or "" for each in trigger.instants[:_SHOWN_INSTANTS])
-            more = len(trigger.instants) - _SHOWN_INSTANTS
-            return f"at {shown}, {more} more" if more > 0 else f"at {shown}"
-        case OpaqueTrigger():
-            return f"{trigger.spec().get('kind', 'trigger')} (not known to this release)"
+    return _spec_text(trigger.spec())
+
+
+def _spec_text(spec: Mapping[str, Any]) -> str:
+    """Return the text of a spec, by its JSON form: so a kind that this release does not know is shown as well."""
+    match spec:
+        case {"kind": "cron", "expression": expression}:
+            text = f"{spec['dialect']} {expression}" if spec.get("dialect", "unix") != "unix" else f"{expression}"
+        case {"kind": "every", "period": period}:
+            text = f"every {period}"
+        case {"kind": "at", "instants": [*instants]}:
+            more = len(instants) - _SHOWN_INSTANTS
+            text = f"at {', '.join(map(str, instants[:_SHOWN_INSTANTS]))}" + (f", {more} more" if more > 0 else "")
+        case {"kind": "calendar"} if bool(spec.get("months")) != bool(spec.get("days")):
+            unit = "months" if spec.get("months") else "days"
+            text = f"every {spec[unit]} {unit} at {spec.get('at', '00:00')}"
+        case {"kind": "union" | "intersection" | "but_not" as kind, "triggers": [*parts]}:
+            return f" {_JOINED[kind]} ".join(f"({_spec_text(part)})" for part in parts)
         case _:
-            return repr(trigger)
+            return f"{spec.get('kind', 'trigger')} (not known to this release)"
+    known = {"anchor": "from", "gap": "gap", "fold": "fold", "overflow": "overflow"}
+    text += "".join(f" {word} {spec[name]}" for name, word in known.items() if name in spec)
+    text += " spread" if spec.get("spread") else ""
+    return f"{text} ({spec['tz']})" if "tz" in spec else text
 
 
 def _escaped(char: str) -> str:

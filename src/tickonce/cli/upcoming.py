@@ -10,12 +10,12 @@ import click
 from tickonce.cli.helping import verb
 from tickonce.cli.output import table
 from tickonce.cli.session import Session, option, pass_session, shared
-from tickonce.cli.texts import instant_text, iso, relative, trigger_text
+from tickonce.cli.texts import instant_text, iso, relative, trigger_text, tz_of
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import BadId, ConfigError, TriggerError
 from tickonce.model import check_id
 from tickonce.scheduler import Scheduler
-from tickonce.triggers import Cron, Trigger, parse_trigger
+from tickonce.triggers import Trigger, parse_trigger
 
 
 @verb(
@@ -74,7 +74,7 @@ def _trigger(session: Session, what: str) -> Trigger | None:
 
 def _show(session: Session, trigger: Trigger, times: Sequence[datetime], *, now: datetime, after: datetime) -> None:
     shown, zone = session.zone_of(trigger)
-    tz = trigger.tz if isinstance(trigger, Cron) and trigger.tz is not None else shown
+    tz = tz_of(trigger) or shown
     if session.out.is_json:
         form = {"trigger": dict(trigger.spec()), "tz": tz, "after": iso(after), "fires": [iso(time) for time in times]}
         session.out.document(form)
@@ -98,8 +98,9 @@ def _show(session: Session, trigger: Trigger, times: Sequence[datetime], *, now:
 
 def _zones(session: Session, trigger: Trigger, shown: str) -> str:
     """Say what zone the trigger is meant in, and which one the times are shown in."""
-    if not isinstance(trigger, Cron):
+    tz = tz_of(trigger)
+    if tz is None:
         return f"{trigger_text(trigger)}: times shown in {shown}"
-    default = "" if "tz" in session.given or trigger.tz != "UTC" else "; another one: --tz Asia/Shanghai"
-    other = "" if trigger.tz == shown else f"; times shown in {shown}"
-    return f"{trigger.expression} in time zone {trigger.tz}{default}{other}"
+    default = "" if "tz" in session.given or tz != "UTC" else "; another one: --tz Asia/Shanghai"
+    other = "" if tz == shown else f"; times shown in {shown}"
+    return f"{trigger_text(trigger).removesuffix(f' ({tz})')} in time zone {tz}{default}{other}"
