@@ -84,7 +84,9 @@ def test_the_program_of_the_readme_shows_each_tick_once_and_outlives_a_kill(term
         printing = next(number for number in range(3) if terminals.shown(number))
         terminals.processes[printing].kill()
         others = [number for number in range(3) if number != printing]
-        wait_until(lambda: sum(len(terminals.shown(number)) for number in others) >= 1, "another one goes on", within=WITHIN)
+        wait_until(
+            lambda: sum(len(terminals.shown(number)) for number in others) >= 1, "another one goes on", within=WITHIN
+        )
         runs = [run.scheduled_time for run in scheduler.runs(schedule_id="app.sync").items]
         assert scheduler.skips().items == ()
         assert len(scheduler.schedules().items) == 2, "three processes declared them, once"
