@@ -275,6 +275,11 @@ class TestPauseResumeRemove:
         assert (runs_of(change), told(change)) == ([T0 + 3 * HOUR], [("misfire", 2)])
         assert change.schedule.policy.misfire == "skip"
 
+    def test_the_newest_is_one_however_often_it_fires(self) -> None:
+        """What grace calls on time is not what somebody asks for who resumes."""
+        change = changed(Resume(schedule_id="nightly", missed="latest"), paused(schedule("1s", overlap="allow")))
+        assert runs_of(change) == [NOW]
+
     def test_resuming_may_ask_for_all_within_the_window(self) -> None:
         row = paused(schedule("1h", overlap="allow", catch_up=2 * HOUR))
         change = changed(Resume(schedule_id="nightly", missed="all"), row)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.planned import DAY, HOUR, MINUTE, MS, SECOND, T0, US, At, Counting, schedule, written
@@ -193,6 +193,24 @@ class TestLimits:
             assert skip.last == max(instant for instant in instants if instant <= until)
             assert skip.count == sum(instant <= until for instant in instants)
 
+    def test_the_newest_fire_of_a_burst_long_ago_takes_few_questions(self) -> None:
+        counting = Counting(At(tuple(T0 + count * MS for count in range(1, 3000))))
+        row = schedule(counting, misfire="skip", grace=timedelta(0), overlap="allow")
+        counting.asked.clear()
+        (skip,) = planned(row, T0 + 5 * SECOND).skips
+        assert skip.last == T0 + 2999 * MS
+        assert len(counting.asked) < 100 + COUNT_LIMIT
+
+    @example(steps={2, 8, 14, 25}, until=64)  # one lies just where an interval is halved
+    @given(steps=st.sets(st.integers(1, 64), min_size=1), until=st.integers(1, 64))
+    def test_the_newest_fire_is_found_wherever_the_search_divides(self, steps: set[int], until: int) -> None:
+        row = schedule(At(tuple(T0 + step * 128 * MS for step in sorted(steps))))
+        found = skipped(row, after=T0, until=T0 + until * 128 * MS, reason="x")
+        expected = [step for step in steps if step <= until]
+        assert [(skip.last, skip.count) for skip in found] == (
+            [(T0 + max(expected) * 128 * MS, len(expected))] if expected else []
+        )
+
 
 class TestJitter:
     def test_a_jittered_fire_is_due_later_and_keeps_its_identity(self) -> None:
@@ -290,6 +308,10 @@ class TestPauseAndOrphans:
     def test_a_pause_without_any_fire_leaves_no_record(self) -> None:
         found = planned(self.paused(T0 + MINUTE), T0 + HOUR)
         assert (times(found), found.skips) == ([T0 + HOUR], ())
+
+    def test_an_orphan_after_a_pause_keeps_both_reasons(self) -> None:
+        found = planned(self.paused(T0 + 2 * HOUR), T0 + 3 * HOUR, orphaned=True)
+        assert (times(found), told(found.skips)) == ([], [("paused", 2), ("orphaned", 1)])
 
     def test_fires_of_an_orphan_are_skipped_with_that_reason(self) -> None:
         found = planned(schedule("1h", misfire="all"), T0 + 3 * HOUR, orphaned=True)
@@ -389,6 +411,13 @@ class TestFolding:
         row = schedule("1h", fold=Fold(Reason.OVERLAP, T0 - HOUR))
         change = choose(planned(row, T0 + HOUR), 0)
         assert folded(row, replace(change, runs=(), skips=())).schedule.fold == row.fold
+
+    def test_of_two_reasons_the_last_one_stays_open(self) -> None:
+        row = schedule("1h", fold=Fold(Reason.MISFIRE, T0 - HOUR))
+        change = choose(planned(row, T0 + HOUR), 0)
+        skips = (self.skip(1, 2, Reason.MISFIRE), self.skip(3))
+        after = folded(row, replace(change, runs=(), skips=skips))
+        assert (after.extends, after.schedule.fold) == (T0 - HOUR, Fold(Reason.OVERLAP, T0 + 3 * HOUR))
 
     def test_a_record_that_gave_up_counting_stays_so(self) -> None:
         row = schedule("1h")
