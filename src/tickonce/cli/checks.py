@@ -146,6 +146,8 @@ def orphans(patient: Patient) -> Iterator[Finding]:
 
 def waiting(patient: Patient) -> Iterator[Finding]:
     """Yield runs that nobody carries out: their queue is served by no live node, or nobody knows their job."""
+    if not patient.alive:
+        return  # that is told already, and says it all
     scheduler = patient.scheduler
     found, _ = gathered(
         lambda count, cursor: scheduler.runs(limit=count, cursor=cursor, states=[RunState.PENDING]), LOOKED_AT

@@ -95,7 +95,8 @@ def filesystem_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None
 
 def _clock(offset: timedelta, *, unsure: timedelta) -> Finding:
     if abs(offset) - unsure <= CLOCKS_DIFFER:
-        return Finding("clock", "ok", f"this machine's clock and the store's differ by at most {distance(abs(offset))}")
+        apart = max(abs(offset), timedelta(milliseconds=1))
+        return Finding("clock", "ok", f"this machine's clock and the store's agree within {distance(apart)}")
     side = "ahead of" if offset > timedelta(0) else "behind"
     return Finding(
         "clock",

@@ -81,7 +81,7 @@ def instant_text(instant: datetime | None, zone: tzinfo = UTC, *, weekday: bool 
     if instant is None:
         return "-"
     local = instant.astimezone(zone)
-    text = local.isoformat(" ")
+    text = local.isoformat(" ", "milliseconds" if local.microsecond else "seconds")  # no fire is scheduled finer
     if text.endswith("+00:00"):
         text = text.removesuffix("+00:00") + "Z"
     return f"{local:%a} {text}" if weekday else text
