@@ -103,13 +103,18 @@ def _look_text(named: int, present: tuple[int, ...], queues: int, *, alone: bool
     single = named == 0 and alone and len(present) == 1
     out = "s.id <> ALL(:leave_out)"
     mine = {each: "" if single else f" AND {step} = {each}" for each in present}
-    # Each step in the order of the index: what the few steps come to is sorted, never all that is due.
-    found = [
-        f"SELECT * FROM (SELECT s.id, s.due_us + {each} * :takeover AS here_us FROM {{schedules}} s "
+    # Each step in the order of its index, so that it ends at the limit, however many are due at one instant: in the
+    # order of ids as well, all of them would be sorted at each look. What the few steps come to is cut, then read.
+    parts = [
+        f"SELECT s.id, s.due_us + {each} * :takeover AS here_us FROM {{schedules}} s "
         f"WHERE s.due_us >= :low AND s.due_us <= {{at}} - {each} * :takeover{mine[each]} AND {out} "
-        f"ORDER BY s.due_us, s.id LIMIT :limit) d{each}"
+        "ORDER BY s.due_us LIMIT :limit"
         for each in present
     ] or ["SELECT s.id, s.due_us AS here_us FROM {schedules} s WHERE 1 = 0"]
+    found = parts[0]
+    if len(parts) > 1:
+        together = " UNION ALL ".join(f"SELECT * FROM ({part}) d{at}" for at, part in enumerate(parts))
+        found = f"SELECT * FROM ({together}) d ORDER BY here_us LIMIT :limit"
     facts = ["now_us", "(SELECT min(s.due_us) FROM {schedules} s WHERE s.due_us >= :low)"]
     for each in present:
         late = f"{each} * :takeover"
@@ -125,10 +130,10 @@ def _look_text(named: int, present: tuple[int, ...], queues: int, *, alone: bool
     ]
     columns = ", ".join(f"{fact} AS f{at}" for at, fact in enumerate(facts))
     return (
-        f"WITH clock AS (SELECT {{now}} AS now_us), found AS ({' UNION ALL '.join(found)}), "
+        f"WITH clock AS (SELECT {{now}} AS now_us), found AS ({found}), "
         f"facts AS (SELECT {columns} FROM clock) SELECT facts.*, {_COLUMNS} FROM facts "
         "LEFT JOIN (SELECT found.here_us, s.* FROM found JOIN {schedules} s ON s.id = found.id) s ON 1 = 1 "
-        "ORDER BY s.here_us, s.id LIMIT :limit"
+        "ORDER BY s.here_us, s.id"
     )
 
 
