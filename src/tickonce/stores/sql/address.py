@@ -98,9 +98,15 @@ def parse(url: str) -> Address:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"the store's URL cannot be read: {error}") from None
+        hosts = parts.netloc.rpartition("@")[2]
+        several = "," in hosts  # libpq takes several, and tries one after the other
+        port = None if several else parts.port
+    except ValueError:
+        # What it says may quote a piece of the password: one with a slash in it ends up as the port.
+        raise ConfigError(
+            "the store's URL cannot be read; write scheme://user:password@host:port/database, "
+            "with %2F, %3A and %40 for / : and @ in the password"
+        ) from None
     scheme, _, driver = parts.scheme.partition("+")
     if scheme not in SCHEMES:
         raise ConfigError(f"no SQL store has the scheme {parts.scheme!r}; known are {', '.join(SCHEMES)}")
@@ -112,12 +118,12 @@ def parse(url: str) -> Address:
     names = Names(prefix=own.get("prefix", DEFAULT_PREFIX), schema=own.get("schema"))
     if dialect == "sqlite":
         return _file(parts, options, own, names)
-    host = parts.hostname or options.get("host")
+    host = None if several else parts.hostname or options.get("host")
     return Address(
         dialect=dialect,
         url=_masked(parts),
         names=names,
-        place=_place(parts, host, port or _PORTS[dialect], options),
+        place=hosts if several else _place(host, port or _PORTS[dialect], options),
         host=host,
         port=port,
         user=None if parts.username is None else unquote(parts.username),
@@ -128,14 +134,14 @@ def parse(url: str) -> Address:
 
 
 def _file(parts: SplitResult, options: Mapping[str, str], own: Mapping[str, str], names: Names) -> Address:
+    if parts.netloc and not parts.netloc.startswith(":"):
+        raise ConfigError("a SQLite URL has three slashes, or four before an absolute path: sqlite:////var/lib/x.db")
     path = unquote(parts.path.removeprefix("/"))
     if not path or path == ":memory:" or path.startswith("file:"):
         raise ConfigError(
             "a SQLite store is a file: each connection to :memory: would be a store of its own. "
             "Write sqlite:////var/lib/myapp/tickonce.db, or memory: for a store of this process alone"
         )
-    if parts.netloc:
-        raise ConfigError("a SQLite URL has three slashes, or four before an absolute path: sqlite:////var/lib/x.db")
     if options:
         raise ConfigError(f"a SQLite store has no option {min(options)!r}; it knows prefix and sync")
     sync = own.get("sync", "full").lower()
@@ -161,10 +167,7 @@ def _masked(parts: SplitResult) -> str:
     return f"{parts.scheme}://{netloc}{parts.path}{query}"
 
 
-def _place(parts: SplitResult, host: str | None, port: int, options: Mapping[str, str]) -> str:
-    hosts = parts.netloc.rpartition("@")[2]
-    if "," in hosts:  # libpq takes several hosts
-        return hosts
+def _place(host: str | None, port: int, options: Mapping[str, str]) -> str:
     if host is None:
         return options.get("unix_socket") or "the local socket"
     return host if host.startswith("/") else f"{host}:{port}"

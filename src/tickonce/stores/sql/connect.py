@@ -53,7 +53,7 @@ class Lane:
         return self._step(work, Mode.READ)
 
     def one(self, work: Callable[[Tx], T]) -> T:
-        """Carry out one statement that writes."""
+        """Carry out one statement that writes, and that comes to the same when it is repeated."""
         return self._step(work, Mode.ONE)
 
     def write(self, work: Callable[[Tx], T]) -> T:
@@ -94,7 +94,7 @@ class Lane:
         link = self._link
         if failure is Failure.TIMEOUT or fresh or link is None or not link.used:
             return False
-        return mode is Mode.READ or not link.committing
+        return mode is not Mode.WRITE or not link.committing
 
     def _linked(self) -> Link:
         if self._link is None:
@@ -222,6 +222,6 @@ def explained(dialect: Dialect, error: BaseException, failure: Failure) -> Store
 
 
 def _said(dialect: Dialect, error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     password = dialect.address.password
     return text.replace(password, "***") if password else text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from tickonce.model import Change, Launched, NodeId, Plan, Run, RunState, Schedule, Skip, Token
@@ -106,7 +105,7 @@ def launch(
         schedule_id = plan.schedule.id
         version = versions.pop(schedule_id, None)  # a second plan for it is out of date by the first
         if version == plan.schedule.version:
-            chosen.append((plan, choose(plan, open_runs.get(schedule_id, 0))))
+            chosen.append((plan, _raised(choose(plan, open_runs.get(schedule_id, 0)))))
         elif schedule_id not in missing:
             lost.append(schedule_id)
     taken: tuple[Token, ...] = ()
@@ -118,7 +117,7 @@ def launch(
         instant=now,
         claimed=tuple(claimed),
         pending=tuple(pending),
-        changes=tuple(_raised(change) for _, change in chosen),
+        changes=tuple(change for _, change in chosen),
         locked=tuple(schedule_id for schedule_id in missing if schedule_id in present),
         lost=tuple(lost),
         taken=taken,
@@ -182,7 +181,7 @@ def _move_row(after: Schedule) -> Row:
     fold = after.fold
     return (
         after.id,
-        after.version + 1,
+        after.version,
         microseconds(after.watermark),
         maybe_us(after.next_fire),
         maybe_us(after.due),
@@ -195,8 +194,9 @@ def _move_row(after: Schedule) -> Row:
 
 
 def _raised(change: Change) -> Change:
-    schedule = change.schedule
-    return replace(change, schedule=replace(schedule, version=schedule.version + 1))
+    # In place: nobody else has seen this value yet, and replace() would be a quarter of the whole launch.
+    object.__setattr__(change.schedule, "version", change.schedule.version + 1)
+    return change
 
 
 def write_skips(tx: Tx, changes: Iterable[Change]) -> None:

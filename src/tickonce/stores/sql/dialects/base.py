@@ -37,7 +37,7 @@ class Mode(Enum):
     """What a step needs of its connection."""
 
     READ = "read"  # statements that each stand alone
-    ONE = "one"  # one statement that writes
+    ONE = "one"  # one statement that writes, and comes to the same when it is repeated
     WRITE = "write"  # several statements, all or none
 
 

@@ -217,7 +217,7 @@ class MysqlLink(Link):
         self.raw = raw
         self._dialect = dialect
         with raw.cursor() as cursor:
-            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL read committed")
 
     def step(self, work: Callable[[Tx], T], mode: Mode) -> T:
         """Carry out *work*: alone, or in a transaction that any error rolls back whole."""
@@ -225,7 +225,6 @@ class MysqlLink(Link):
         with self.raw.cursor() as cursor:
             tx = Tx(self._dialect, cursor)
             if mode is not Mode.WRITE:
-                self.committing = mode is Mode.ONE
                 return work(tx)
             try:
                 cursor.execute("START TRANSACTION")

@@ -138,7 +138,7 @@ class PostgresqlDialect(Dialect):
         try:
             # The role or the database may have other defaults, and steps rely on each of these.
             raw.execute(
-                "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+                "SET default_transaction_isolation = 'read committed'; "
                 f"SET lock_timeout = '{LOCK_S}s'; SET statement_timeout = {timeout_ms}; "
                 f"SET idle_in_transaction_session_timeout = {3 * timeout_ms}; "
                 "SET TIME ZONE 'UTC'; SET bytea_output = 'hex'; "
@@ -243,7 +243,6 @@ class PostgresqlLink(Link):
         self.committing = False
         raw = self.raw
         if mode is not Mode.WRITE:
-            self.committing = mode is Mode.ONE
             with raw.cursor() as cursor:
                 tx = Tx(self._dialect, cursor)
                 result = work(tx)
