@@ -18,7 +18,7 @@ from tickonce.jobs import Call, Job, Jobs, check_arguments
 from tickonce.model import MAX_ID_BYTES, Change, Policy, Run, Schedule, ScheduleState, check_id
 from tickonce.ports import Decide, Edits
 from tickonce.settings import JobOptions, ScheduleSettings, aware, changes_of, check_settings, define, resolve
-from tickonce.triggers import At, Trigger
+from tickonce.triggers import At, Trigger, parse_trigger
 
 _log = logging.getLogger("tickonce.scheduler")
 
@@ -91,8 +91,9 @@ class Editor(ABC):
             ConfigError: ``grace`` is shorter than nodes need to take over from each other.
         """
         name, arguments, options = self._called(job, args, kwargs)
-        schedule_id = _made_up(name, trigger) if id is None else id
-        definition = define(name, options, trigger, arguments, settings, id=schedule_id, tz=self.tz)
+        when = parse_trigger(trigger) if isinstance(trigger, str) else trigger
+        schedule_id = _made_up(name, when) if id is None else id
+        definition = define(name, options, when, arguments, settings, id=schedule_id, tz=self.tz)
         self.config.check_grace(definition.policy, schedule_id=schedule_id)
         if if_exists not in ("error", "keep", "update"):
             raise DefinitionError(f"if_exists must be 'error', 'keep' or 'update', got {if_exists!r}")
@@ -375,7 +376,7 @@ class _Started:
 
 def _made_up(job: str, trigger: object) -> str:
     """Return a new id for a schedule that nobody has to name."""
-    if not (isinstance(trigger, At) or (isinstance(trigger, str) and trigger.strip().lower().startswith("at "))):
+    if not isinstance(trigger, At):
         raise DefinitionError("a schedule needs an id, by which people find it; only at(...) goes without")
     mark = f"-{_random(6)}"
     return job.encode()[: MAX_ID_BYTES - len(mark)].decode(errors="ignore") + mark

@@ -207,7 +207,8 @@ def test_the_second_signal_stops_at_once(scheduler):
         send(signal.SIGINT),
     )
     assert not scheduler.serve(drain="10m")
-    assert states(scheduler) == [NodeState.GONE]
+    assert not scheduler.alive
+    assert scheduler.node_id is None
     held.go_on.set()
 
 
