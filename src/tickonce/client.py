@@ -109,7 +109,7 @@ class Client(Editor):
         return self._author
 
     def close(self) -> None:
-        """Give back connections. They are opened again when they are needed."""
+        """Give back connections; they are opened again when needed. A store given as an object is its giver's to close."""
         with self._lock:
             if self._opened is not None:
                 self._opened.close()

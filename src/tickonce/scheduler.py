@@ -237,7 +237,10 @@ class Scheduler(Client):
     # -- the client ----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give back connections; the node, if there is one, is stopped first. The Scheduler may be used again."""
+        """Give back connections; the node, if there is one, is stopped first. The Scheduler may be used again.
+
+        A store that was given as an object is left to its giver.
+        """
         self.stop()
         self.events.close()
         super().close()
