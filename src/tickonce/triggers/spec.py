@@ -1,4 +1,4 @@
-"""Triggers from JSON and from text.
+"""Triggers from JSON.
 
 A spec that was ever written is read for ever, with the same meaning. So what a kind's version accepts never changes,
 neither its fields nor what may stand in them: new ones get a new version (or dialect), which older code then leaves to
@@ -14,18 +14,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NoReturn
 
-from tickonce.durations import parse_duration
-from tickonce.errors import ConfigError, TriggerError, UnknownTrigger
+from tickonce.errors import TriggerError, UnknownTrigger
 from tickonce.triggers.base import JSON, Spec, Trigger
+from tickonce.triggers.calendar import CalendarInterval
+from tickonce.triggers.combine import COMBINATIONS, MOST_DEPTH, MOST_PARTS, Combined
 from tickonce.triggers.cron import Cron
 from tickonce.triggers.dialects import DIALECTS, read_unix_1
 from tickonce.triggers.every import Every
-from tickonce.triggers.instants import parse_instant, shown
+from tickonce.triggers.instants import shown
 from tickonce.triggers.once import At
 from tickonce.triggers.zones import may_be_known_elsewhere
-
-#: Longer texts are refused unread.
-_MAX_LENGTH = 10_000
 
 
 def trigger_from_spec(spec: Spec) -> Trigger:
@@ -39,6 +37,10 @@ def trigger_from_spec(spec: Spec) -> Trigger:
         >>> trigger_from_spec({"kind": "every", "version": 1, "period": "5m"})
         Every('5m')
     """
+    return _from_spec(spec, depth=0)
+
+
+def _from_spec(spec: Spec, depth: int) -> Trigger:
     if not isinstance(spec, Mapping):
         raise TriggerError(f"a trigger's spec is a mapping, got {shown(spec)}")
     kind, version = spec.get("kind"), spec.get("version")
@@ -46,6 +48,8 @@ def trigger_from_spec(spec: Spec) -> Trigger:
         raise TriggerError(f"kind: a trigger's spec needs one, as text; got {shown(kind)}")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise TriggerError(f"version: a trigger's spec needs one, a number from 1; got {shown(version)}")
+    if kind in COMBINATIONS and version == 1:
+        return _combined_1(spec, kind, depth)
     read = _READERS.get((kind, version))
     if read is None:
         raise UnknownTrigger(f"this release knows no trigger of kind {kind[:40]!r}, version {version}")
@@ -62,48 +66,6 @@ def load_trigger(spec: Spec) -> Trigger:
         return trigger_from_spec(spec)
     except UnknownTrigger as error:
         return OpaqueTrigger(spec, why=str(error))
-
-
-def parse_trigger(text: str) -> Trigger:
-    """Return the trigger that a person wrote on one line.
-
-    It is a cron expression (``0 9 * * 1-5``, ``@daily``), with its dialect in front where that is needed
-    (``quartz 0 0 9 ? * MON-FRI``) and its zone, if any, before everything (``CRON_TZ=Asia/Tokyo 0 5 * * *``);
-    ``every 5m`` (or ``@every 5m``); or ``at`` with instants in ISO 8601 with an offset, with commas between them.
-
-    Raises:
-        TriggerError: *text* is none of these.
-
-    Example:
-        >>> parse_trigger("at 2026-12-01T09:00+08:00, 2026-12-24T09:00+08:00")
-        At('2026-12-01T01:00:00Z', '2026-12-24T01:00:00Z')
-    """
-    if not isinstance(text, str):
-        raise TriggerError(f"a trigger is text, such as '0 9 * * 1-5' or 'every 5m', got {shown(text)}")
-    if len(text) > _MAX_LENGTH:
-        raise TriggerError(f"the trigger {text[:40]!r}... has {len(text)} characters, allowed are {_MAX_LENGTH}")
-    word, _, tail = " ".join(text.split()).partition(" ")
-    name, equals, tz = word.partition("=")
-    if equals and name.upper() in {"CRON_TZ", "TZ"}:
-        return _parse_cron(tail, tz)
-    match word.lower():
-        case "every" | "@every":
-            return Every(tail)
-        case "at":
-            return At(*(each for each in tail.split(",") if each.strip()))
-        case _:
-            return _parse_cron(text, None)
-
-
-def _parse_cron(text: str, tz: str | None) -> Cron:
-    word, _, tail = text.strip().partition(" ")
-    if word.lower() in DIALECTS:
-        return Cron(tail, tz, word.lower())
-    try:
-        return Cron(text, tz)
-    except TriggerError as error:
-        meant = _meant(text.strip())
-        raise TriggerError(f"{error}. Did you mean {meant!r}?") if meant else error from None
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -197,11 +159,38 @@ def _at_1(spec: Spec) -> At:
     return At(*texts)
 
 
+def _calendar_1(spec: Spec) -> CalendarInterval:
+    _know(spec, "months", "days", "at", "anchor", "overflow", "tz", "gap", "fold")
+    return CalendarInterval(
+        months=_number(spec, "months"),
+        days=_number(spec, "days"),
+        at=_text_or_none(spec, "at") or "00:00",
+        anchor=_text(spec, "anchor"),
+        overflow=_text_or_none(spec, "overflow") or "last",
+        tz=_zone(spec),
+        gap=_text_or_none(spec, "gap"),
+        fold=_text_or_none(spec, "fold"),
+    )
+
+
+def _combined_1(spec: Spec, kind: str, depth: int) -> Combined:
+    _know(spec, "triggers")
+    if depth > MOST_DEPTH:
+        raise TriggerError(f"{kind}: triggers stand too deep in one another, allowed are {MOST_DEPTH} levels")
+    parts = spec.get("triggers")
+    if isinstance(parts, str) or not isinstance(parts, Sequence):
+        raise TriggerError(f"triggers: a list of specs is needed, got {shown(parts)}")
+    if len(parts) > MOST_PARTS:
+        raise TriggerError(f"triggers: at most {MOST_PARTS} may be combined, got {len(parts)}")
+    return COMBINATIONS[kind](tuple(_from_spec(part, depth + 1) for part in parts))  # type: ignore[arg-type]
+
+
 _READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {
     ("cron", 1): _cron_1,
     ("cron", 2): _cron_2,
     ("every", 1): _every_1,
     ("at", 1): _at_1,
+    ("calendar", 1): _calendar_1,
 }
 
 
@@ -215,6 +204,13 @@ def _text(spec: Spec, name: str) -> str:
     value = spec.get(name)
     if not isinstance(value, str):
         raise TriggerError(f"{name}: text is needed, got {shown(value)}")
+    return value
+
+
+def _number(spec: Spec, name: str) -> int:
+    value = spec.get(name, 0)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TriggerError(f"{name}: a whole number is needed, got {shown(value)}")
     return value
 
 
@@ -235,16 +231,3 @@ def _zone_fault(tz: str) -> str:
     except TriggerError as error:
         return str(error)
     return f"tz: {tz!r} is not known"
-
-
-def _meant(text: str) -> str:
-    """Return what a text that is no cron expression was probably meant to be, or nothing."""
-    try:
-        parse_duration(text)
-    except ConfigError:
-        try:
-            parse_instant(text, what="at")
-        except TriggerError:
-            return ""
-        return f"at {text}"
-    return f"every {text}"

@@ -68,6 +68,13 @@ class Times:
         left = self._hours >> hour
         return (hour + _lowest(left)) * 3_600 + self._first_in_hour if left else None
 
+    def of_a_day(self, grid: int) -> int:
+        """Return the mask of a day's minutes (*grid* 60) or seconds (1) that match; bit 0 is midnight."""
+        in_hour = self._minutes
+        if grid == 1:
+            in_hour = sum(self._seconds << 60 * minute for minute in range(60) if self._minutes >> minute & 1)
+        return sum(in_hour << 3_600 // grid * hour for hour in range(24) if self._hours >> hour & 1)
+
 
 class Kind(Enum):
     """How a :class:`DayRule` picks its day of a month."""
@@ -194,6 +201,25 @@ class Days:
             day = end
         return self._search(day)
 
+    def free_at_or_after(self, day: int) -> int | None:
+        """Return the first day at or after *day* that does not match, or None where none comes for 400 years."""
+        if self._all:
+            return None
+        for _ in range(400):
+            if day > _LAST_DAY:
+                return None
+            year = date.fromordinal(day + _EPOCH_ORDINAL).year
+            if self._years and not self._years >> year & 1:
+                return day
+            new_year = date(year, 1, 1).toordinal()
+            first, length = new_year - _EPOCH_ORDINAL, 365 + isleap(year)
+            left = ~self._shape(new_year % 7, isleap(year)) & (1 << length) - 1
+            left >>= day - first
+            if left:
+                return day + _lowest(left)
+            day = first + length
+        return None
+
     def _search(self, day: int) -> int | None:
         while day <= _LAST_DAY:
             year = date.fromordinal(day + _EPOCH_ORDINAL).year
@@ -250,10 +276,11 @@ def _picked(rules: tuple[DayRule, ...], first: int, length: int) -> int:
 class WallTimes:
     """All times of day of *times* on all days of *days*."""
 
-    __slots__ = ("_days", "_times")
+    __slots__ = ("_days", "_free", "_times")
 
     def __init__(self, days: Days, times: Times) -> None:
         self._days, self._times = days, times
+        self._free: int | None = None
 
     def at_or_after(self, wall: int) -> int | None:
         """Return the first match at or after *wall*, or None when none is left before the year 10000."""
@@ -265,3 +292,16 @@ class WallTimes:
                 return today * DAY + found
             day = self._days.at_or_after(today + 1)
         return None if day is None else day * DAY + self._times.first
+
+    def free_at_or_after(self, wall: int, grid: int) -> int | None:
+        """Return the first minute (*grid* 60) or second (1) at or after *wall*, a match, that is none; or None."""
+        if self._free is None:
+            self._free = ~self._times.of_a_day(grid) & (1 << DAY // grid) - 1
+        day, second = divmod(wall, DAY)
+        left = self._free >> second // grid
+        if left:
+            return wall + _lowest(left) * grid
+        following = self._days.free_at_or_after(day + 1)
+        if not self._free:
+            return None if following is None else following * DAY
+        return (day + 1) * DAY + (0 if following == day + 1 else _lowest(self._free) * grid)

@@ -16,7 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickonce.errors import TriggerError, UnknownTrigger
-from tickonce.triggers import OpaqueTrigger, Trigger, at, cron, every, load_trigger, parse_trigger, trigger_from_spec
+from tickonce.triggers import (
+    OpaqueTrigger,
+    Trigger,
+    at,
+    but_not,
+    calendar_interval,
+    cron,
+    every,
+    intersection,
+    load_trigger,
+    parse_trigger,
+    trigger_from_spec,
+    union,
+)
 from tickonce.triggers.instants import format_instant, parse_instant
 
 #: Specs as stores hold them since the first release, with the fires that follow. Lines are added, never changed.
@@ -25,6 +38,8 @@ KEPT = [json.loads(line) for line in Path(__file__).with_name("specs.jsonl").rea
 NOW = datetime(2026, 11, 21, 7, 33, tzinfo=UTC)
 CRON: dict[str, Any] = {"kind": "cron", "version": 1, "dialect": "unix", "expression": "0 9 * * 1-5"}
 EVERY: dict[str, Any] = {"kind": "every", "version": 1, "period": "5m"}
+MONTHLY: dict[str, Any] = {"kind": "calendar", "version": 1, "months": 1, "anchor": "2026-01-31"}
+UNION: dict[str, Any] = {"kind": "union", "version": 1, "triggers": [EVERY, CRON]}
 AT: dict[str, Any] = {"kind": "at", "version": 1, "instants": ["2026-12-01T01:00:00Z"]}
 
 
@@ -49,6 +64,10 @@ def test_every_kind_and_field_is_kept():
         ("cron", 2): ("dialect", "expression", "tz", "gap", "fold"),
         ("every", 1): ("period", "anchor", "spread", "shift"),
         ("at", 1): ("instants",),
+        ("calendar", 1): ("months", "days", "at", "anchor", "overflow", "tz", "gap", "fold"),
+        ("union", 1): ("triggers",),
+        ("intersection", 1): ("triggers",),
+        ("but_not", 1): ("triggers",),
     }
     assert {(*kind, name) for kind, names in wanted.items() for name in names} <= seen
 
@@ -63,6 +82,14 @@ def test_every_kind_and_field_is_kept():
         (every("5m", spread=True), EVERY | {"spread": True}),
         (every("5m", anchor="2026-01-01T09:00+08:00"), EVERY | {"anchor": "2026-01-01T01:00:00Z"}),
         (at("2026-12-01T09:00+08:00"), AT),
+        (calendar_interval(months=1, anchor="2026-01-31"), MONTHLY),
+        (
+            calendar_interval(weeks=1, at="9:00"),
+            {"kind": "calendar", "version": 1, "days": 7, "at": "09:00", "anchor": "1970-01-05"},
+        ),
+        (union(every("5m"), cron("0 9 * * 1-5")), UNION),
+        (intersection(every("5m"), cron("0 9 * * 1-5")), UNION | {"kind": "intersection"}),
+        (but_not(every("5m"), cron("0 9 * * 1-5")), UNION | {"kind": "but_not"}),
     ],
 )
 def test_the_json_form_names_what_is_not_at_its_default(trigger, spec):
@@ -83,6 +110,12 @@ UNKNOWN = [
     CRON | {"tz": "Antarctica/New_Base"},
     EVERY | {"jitter": "5s"},
     AT | {"tz": "UTC"},
+    MONTHLY | {"version": 2},
+    MONTHLY | {"jitter": 1},
+    MONTHLY | {"tz": "Antarctica/New_Base"},
+    UNION | {"version": 2},
+    UNION | {"weights": [1, 2]},
+    UNION | {"triggers": [EVERY, {"kind": "moon", "version": 1}]},  # a whole is known when all of its parts are
 ]
 WRONG = [
     ({}, "kind: a trigger's spec needs one"),
@@ -119,6 +152,18 @@ WRONG = [
     (AT | {"instants": [1]}, "instants: each must be text"),
     (AT | {"instants": ["2026-12-01"]}, "no UTC offset"),
     ({"kind": "at", "version": 1}, "instants"),
+    (MONTHLY | {"months": "1"}, "months: a whole number is needed"),
+    (MONTHLY | {"months": True}, "months: a whole number is needed"),
+    (MONTHLY | {"months": 0}, "how often"),
+    (MONTHLY | {"days": 1}, "do not mix"),
+    (MONTHLY | {"anchor": None}, "anchor: text is needed"),
+    (MONTHLY | {"at": "9 o'clock"}, "is not a time of day"),
+    (MONTHLY | {"overflow": "next"}, "overflow: 'next' is not known"),
+    (UNION | {"triggers": []}, "two triggers or more"),
+    (UNION | {"triggers": [EVERY]}, "two triggers or more"),
+    (UNION | {"triggers": "0 9 * * *"}, "a list of specs"),
+    (UNION | {"triggers": [EVERY, "0 9 * * *"]}, "a trigger's spec is a mapping"),
+    (UNION | {"triggers": [EVERY] * 65}, "at most 64"),
     ([], "a trigger's spec is a mapping"),
     (None, "a trigger's spec is a mapping"),
     ("@daily", "a trigger's spec is a mapping"),
@@ -240,6 +285,10 @@ def test_any_json_is_loaded_or_refused_and_comes_back_untouched(spec):
         ("Every\t5m", every("5m")),
         ("@every 1h30m", every("90m")),
         ("every 1h 30m", every("90m")),
+        ("every day at 09:00", calendar_interval(days=1, at="09:00")),
+        ("every 2 weeks at 9:00:30 from 2026-01-06", calendar_interval(weeks=2, at="09:00:30", anchor="2026-01-06")),
+        ("every 3 months at 18:00 in Asia/Shanghai", calendar_interval(months=3, at="18:00", tz="Asia/Shanghai")),
+        ("Every Year at 00:00", calendar_interval(years=1)),
         ("at 2026-12-01T09:00+08:00", at("2026-12-01T01:00Z")),
         ("at 2026-12-01 09:00+08:00", at("2026-12-01T01:00Z")),
         ("at 2026-12-01T01:00Z, 2026-12-24T01:00Z", at("2026-12-01T01:00Z", "2026-12-24T01:00Z")),
@@ -257,7 +306,12 @@ def test_text(text, trigger):
         ("2026-12-01T00:00Z", "Did you mean 'at 2026-12-01T00:00Z'"),
         ("every", "period: '' is not a length"),
         ("every 5", "write '5s'"),
-        ("every day", "'day' is not a length"),
+        ("every day", "needs a time of day, such as 'every day at 09:00'; elapsed time is written such as 'every 24h'"),
+        ("every 0 days at 09:00", "number of days must be 1"),
+        ("every 2 weeks at 25:00", "'25:00' is not a time of day"),
+        ("every month at 09:00 from 2026-02-30", "'2026-02-30' is not a date"),
+        ("every month at 09:00 in Asia/Shangai", "Did you mean 'Asia/Shanghai'"),
+        ("every fortnight", "'fortnight' is not a length"),
         ("at", "an instant is needed"),
         ("at ,", "an instant is needed"),
         ("at noon", "'noon' is not an instant"),
