@@ -109,7 +109,7 @@ class Client(Editor):
         return self._author
 
     def close(self) -> None:
-        """Give back connections; they are opened again when needed. A store given as an object is its giver's to close."""
+        """Give back connections; they are opened again when needed. A store given as an object is left to its giver."""
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
