@@ -10,11 +10,10 @@ from typing import Any
 
 import tickonce
 from tests.docs.pages import DOCS
-from tickonce import model, testing
+from tickonce import model, testing, triggers
 from tickonce.bound import Bound
 from tickonce.client import RunQuery, ScheduleQuery
 from tickonce.jobs import Call
-from tickonce.triggers import At, Cron, Every
 
 PAGE = DOCS / "reference" / "scheduler.md"
 
@@ -46,6 +45,16 @@ class Part:
     short: bool = False
     text: Any = None
     fields: bool = False
+
+
+def _triggers() -> Iterator[Part]:
+    """Yield the functions that make triggers; what they make is told by the class."""
+    for name in ("cron", "every", "at", *sorted(set(triggers.__all__) - {"cron", "every", "at"})):
+        subject = getattr(triggers, name)
+        if inspect.isfunction(subject):
+            made = getattr(triggers, str(inspect.signature(subject).return_annotation), None)
+            if inspect.isclass(made) and not inspect.isabstract(made) and made is not triggers.Trigger:
+                yield Part(name, subject, {}, text=made)
 
 
 PARTS = (
@@ -94,9 +103,7 @@ PARTS = (
         {"For the job": ("progress", "cancelled", "cancel_reason", "check", "sleep", "asleep")},
         hidden=frozenset({"cancel", "entered"}),  # the engine's
     ),
-    Part("cron", tickonce.cron, {}, text=Cron),
-    Part("every", tickonce.every, {}, text=Every),
-    Part("at", tickonce.at, {}, text=At),
+    *_triggers(),
     Part("Trigger", tickonce.Trigger, {"What a trigger does": ("next_after", "spec", "resolved")}),
     Part("Retry", tickonce.Retry, {"Methods": ("wait",)}),
     Part("Schedule", model.Schedule, {}, hidden=frozenset({"job", "trigger", "policy", "bucket"}), fields=True),
@@ -164,6 +171,10 @@ def _listed(subject: Any) -> str:
 def _part(part: Part) -> Iterator[str]:
     yield f"## {part.title}"
     yield ""
+    home = _home(part.title)
+    if home is not None:
+        yield f"`from {home} import {part.title}`"
+        yield ""
     if not inspect.isclass(part.subject) or part.title in _CONSTRUCTED:
         yield from _signature(part.title, part.subject)
     text = part.text or part.subject
@@ -202,6 +213,11 @@ def _member(part: Part, name: str) -> Iterator[str]:
             yield ""
             yield from (f"- `{field}`: `{_type(kind)}`" for field, kind in _QUERIES[name].__annotations__.items())
             yield ""
+
+
+def _home(name: str) -> str | None:
+    """Return the package that people import *name* from, or None."""
+    return next((home.__name__ for home in (tickonce, triggers, testing, model) if name in home.__all__), None)
 
 
 def _fields(subject: type) -> Iterator[str]:
