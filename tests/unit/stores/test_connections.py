@@ -114,7 +114,7 @@ def test_a_reply_lost_at_the_commit_is_an_error_whose_outcome_is_open_and_the_ne
     cut = proxy.cut_reply_after(b"COMMIT")
     with pytest.raises(StoreUnavailable, match="lost"):
         far.launch("node", [wanted], slots=9, serves=SERVES)
-    assert cut.happened.is_set()
+    assert cut.happened.wait(10)
     (held,) = far.held("node")
     assert held.attempt == 1
     assert far.launch("node", [wanted], slots=9, serves=SERVES).lost == ("nightly",)
@@ -234,10 +234,8 @@ def test_defaults_of_the_role_do_not_reach_our_connections(private_postgresql: P
             raw.execute(f"ALTER ROLE tickonce SET {setting}")
     store = open_sql(private_postgresql.url)
     store.prepare()
-    shown = [
-        store._work.write(lambda tx, name=name: tx.only(f"SHOW {name}")[0])
-        for name in ("transaction_isolation", "lock_timeout", "statement_timeout")
-    ]
+    names = ("transaction_isolation", "lock_timeout", "statement_timeout")
+    shown = store._work.write(lambda tx: [tx.only(f"SHOW {name}")[0] for name in names])
     assert shown == ["read committed", "5s", "10s"]
 
 
