@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,9 @@ def test_an_edit_in_a_transaction_block_of_an_autocommit_connection(store: Store
     with closing(plain(url, autocommit=True)) as raw:
         with raw.transaction():
             add(store.using(raw), "one", there)
-        with raw.transaction() as block:
+        with suppress(LookupError), raw.transaction():
             add(store.using(raw), "two", there)
-            raise psycopg.Rollback(block)
+            raise LookupError
     assert store.ids() == ["nightly", "one"]
 
 
