@@ -62,10 +62,11 @@ class Raw(Protocol):
 
 
 class RawPostgresql:
-    """psycopg: rows as arrays, each transaction in one pipeline."""
+    """psycopg: rows as arrays, each transaction in one pipeline; rows found by index, as the store has it."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
 
     def due(self, part: Part) -> list[Row]:
         text = (

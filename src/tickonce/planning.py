@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 
-from tickonce.model import Change, Definition, Fire, Fold, Misfire, Plan, Reason, Schedule, ScheduleState, Skip
+from tickonce.model import Change, Definition, Fire, Fold, Misfire, Plan, Policy, Reason, Schedule, ScheduleState, Skip
 
 #: Fires that one plan launches at most; the rest stays due and is planned by the next pass.
 PASS_LIMIT = 100
@@ -41,6 +41,10 @@ def plan(
             return None
         lapsed = skipped(schedule, after=schedule.watermark, until=schedule.paused_until, reason=Reason.PAUSED)
     first = schedule.next_fire
+    if first > now:
+        return None
+    if not (lapsed or orphaned or schedule.definition.jitter) and (usual := _usual(schedule, first, now)) is not None:
+        return usual
     newest = _newest_ripe(schedule, first, now, settle=settle)
     if newest is None:
         return None
@@ -68,13 +72,11 @@ def choose(plan: Plan, open_runs: int) -> Change:
     if over:
         first, last = over[0].scheduled_time, over[-1].scheduled_time
         skips = (*skips, Skip(plan.schedule.id, Reason.OVERLAP, first, last, len(over)))
-    after = replace(
-        plan.schedule,
+    after = plan.schedule.stepped(
         watermark=plan.watermark,
         next_fire=plan.next_fire,
         due=plan.due,
         state=plan.state,
-        paused_until=None,
         reason=None if plan.schedule.state is ScheduleState.PAUSED else plan.schedule.reason,
     )
     return folded(plan.schedule, Change(schedule=after, runs=runs, skips=skips))
@@ -86,6 +88,8 @@ def folded(before: Schedule, change: Change) -> Change:
     A record grows while nothing but skips of its reason follows: *change* extends the open one when its oldest event is
     such a skip, and leaves one open when its newest event is a skip.
     """
+    if not change.skips and before.fold is None and change.schedule.fold is None:
+        return change
     skips = _merged(change.skips, change.runs)
     oldest_run = min((fire.scheduled_time for fire in change.runs), default=None)
     newest_run = max((fire.scheduled_time for fire in change.runs), default=None)
@@ -145,9 +149,27 @@ def skipped(schedule: Schedule, *, after: datetime, until: datetime, reason: str
 # -- steps of plan() ---------------------------------------------------------------------------
 
 
-def _newest_ripe(schedule: Schedule, first: datetime, now: datetime, *, settle: bool) -> datetime | None:
-    if first > now:
+def _usual(schedule: Schedule, first: datetime, now: datetime) -> Plan | None:
+    """Return the plan of a single fire that is on time and has no jitter, or None when it is not that.
+
+    What the steps below come to in this case, with one look at the trigger instead of about ten: it is nearly every
+    case.
+    """
+    after = following(schedule.definition, first)
+    if now - first > schedule.policy.grace or (after is not None and after <= now):
         return None
+    return Plan(
+        schedule=schedule,
+        fires=(Fire(schedule.id, first, first, _start_by(schedule.policy, first, first, after)),),
+        skips=(),
+        watermark=first,
+        next_fire=after,
+        due=None if after is None else due_time(schedule.id, schedule.definition, after),
+        state=ScheduleState.ACTIVE if after is not None else ScheduleState.ENDED,
+    )
+
+
+def _newest_ripe(schedule: Schedule, first: datetime, now: datetime, *, settle: bool) -> datetime | None:
     newest = _newest(schedule.definition, first, now)
     if settle or due_time(schedule.id, schedule.definition, newest) <= now:
         return newest
@@ -218,11 +240,17 @@ def fire_of(schedule: Schedule, scheduled_time: datetime) -> Fire:
     """Return the fire at *scheduled_time*, with its due time and the instant at which it is too late to start."""
     definition, policy = schedule.definition, schedule.policy
     due = due_time(schedule.id, definition, scheduled_time)
+    timed = policy.start_within is not None or policy.misfire is Misfire.ALL
+    after = None if timed else following(definition, scheduled_time)
+    return Fire(schedule.id, scheduled_time, due, _start_by(policy, due, scheduled_time, after))
+
+
+def _start_by(policy: Policy, due: datetime, scheduled_time: datetime, after: datetime | None) -> datetime | None:
+    """Return when a fire is too late to start, given the scheduled time of the next one."""
     within = policy.start_within
-    if within is None and policy.misfire is not Misfire.ALL:
-        after = following(definition, scheduled_time)
-        within = None if after is None else max(after - scheduled_time, LEAST_START_WITHIN)
-    return Fire(schedule.id, scheduled_time, due, None if within is None else due + within)
+    if within is None and policy.misfire is not Misfire.ALL and after is not None:
+        within = max(after - scheduled_time, LEAST_START_WITHIN)
+    return None if within is None else due + within
 
 
 # -- counting and searching --------------------------------------------------------------------
