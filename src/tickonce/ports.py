@@ -73,6 +73,10 @@ class Clock(Protocol):
         """Wait for *duration*."""
 
 
+#: Every kind of hint: what a notifier says that sees only that something has changed.
+ALL_HINTS = frozenset({"schedules", "runs", "nodes", "cancels"})
+
+
 class Notifier(Protocol):
     """Hints that the store has changed. They only shorten waits: a lost, late or repeated one changes nothing else."""
 

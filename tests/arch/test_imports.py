@@ -48,6 +48,7 @@ ROOMS = {
     "ephem": ("triggers.solar",),
     "hypothesis": ("testing",),
     "psycopg": ("stores.sql",),
+    "psycopg2": ("stores.sql.using",),  # a caller may come with it; it is never loaded by us
     "pymysql": ("stores.sql",),
     "pytest": ("testing",),
     "redis": ("stores.redis",),

@@ -28,7 +28,7 @@ from tickonce.errors import StoreError
 from tickonce.events import Events
 from tickonce.jobs import Jobs
 from tickonce.model import Node, NodeId
-from tickonce.ports import Clock, Notifier, Runner, Signal, Store
+from tickonce.ports import ALL_HINTS, Clock, Notifier, Runner, Signal, Store
 
 _log = logging.getLogger("tickonce.node")
 
@@ -163,6 +163,8 @@ class EngineNode:
     def join(self) -> None:
         """Take part and declare, without any loop yet."""
         self._store.prepare()
+        sent = self._clock.monotonic()
+        self.time.learned(self._store.instant(), sent=sent)
         self.heart.join()
         self.upkeep.declare()
 
@@ -226,12 +228,9 @@ class EngineNode:
             signal.set()
         if self._notifier is not None:
             self._notifier.close()
-        if self._aborted.is_set():
-            _log.warning("node %s stops at once; others find out within its lease", self.id)
-            return
         me = threading.current_thread()
         for thread in self._threads:
-            if thread is not me:
+            if thread is not me and not self._aborted.is_set():
                 thread.join(timeout=5)
         try:
             # The work thread has ended: what has gathered since, above all what was handed back, is written here.
@@ -273,7 +272,10 @@ class EngineNode:
 
     def hint(self, hints: frozenset[str]) -> None:
         """The store has changed: look sooner."""
-        if "nodes" in hints or ("cancels" in hints and self.worker.busy):
+        # A store that cannot tell what has changed names every kind, even for a beat. Were that answered by a beat, the
+        # beats of a fleet would keep each other going.
+        told = hints != ALL_HINTS
+        if told and ("nodes" in hints or ("cancels" in hints and self.worker.busy)):
             self.heart.soon()  # its answer says who lives, and which of our runs are to stop
         if "runs" in hints:
             self.worker.want_claim()
@@ -332,7 +334,12 @@ class EngineNode:
             queues=tuple(sorted(self._config.queues)) if self._config.slots else (),
             release=self._release,
             declares={item.schedule_id: item.hash for item in self._declares()},
-            facts={"tickonce": _version("tickonce"), "python": platform.python_version(), "tzdata": _tzdata_version()},
+            facts={
+                "clock_offset_s": round(self.time.offset.total_seconds(), 3),
+                "tickonce": _version("tickonce"),
+                "python": platform.python_version(),
+                "tzdata": _tzdata_version(),
+            },
         )
 
 

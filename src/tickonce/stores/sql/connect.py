@@ -44,7 +44,8 @@ class Lane:
         self._dialect = dialect
         self._name = name
         self._deadline = deadline
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        self.in_process = dialect.whole_file
         self._link: Link | None = None
         _lanes.add(self)
 
@@ -110,9 +111,9 @@ class Lane:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=3 * self._deadline.total_seconds()):
+        if not self.lock.acquire(timeout=3 * self._deadline.total_seconds()):
             raise StoreBusy(f"the connection for {self._name} is in use by other threads for too long")
-        lock = self._lock
+        lock = self.lock
         try:
             yield
         finally:
@@ -131,7 +132,7 @@ class Lane:
 
     def abandon(self) -> None:
         """Forget a connection that belongs to the parent process, without a word on its wire."""
-        self._lock = threading.Lock()  # a thread that the child does not have may have held it
+        self.lock = threading.Lock()  # a thread that the child does not have may have held it
         if self._link is not None:
             leave_alone(self._link)
             self._link = None
@@ -144,7 +145,13 @@ def leave_alone(connection: object) -> None:
 
 
 class Forkable:
-    """What must let go of inherited connections in a forked child."""
+    """What must let go of inherited connections in a forked child.
+
+    Attributes:
+        lock: Held while a database inside this process is in use; None where it runs elsewhere.
+    """
+
+    lock: threading.Lock | None = None
 
     def abandon(self) -> None:
         """Let go."""
@@ -160,15 +167,32 @@ def abandon_after_fork(holder: Forkable) -> None:
     _others.add(holder)
 
 
+def _before_fork() -> None:
+    # SQLite has locks of its own inside the process. A thread that is in it while another forks leaves them held in the
+    # child, which then hangs when it opens a file; so each is let out first. Not for ever: somebody may fork in a step.
+    lanes = [lane.lock for lane in _lanes if lane.in_process]
+    others = [other.lock for other in _others if other.lock is not None]
+    _held_for_fork.extend(lock for lock in (*lanes, *others) if lock.acquire(timeout=_BEFORE_FORK_S))
+
+
+def _after_fork_in_parent() -> None:
+    while _held_for_fork:
+        _held_for_fork.pop().release()
+
+
 def _after_fork() -> None:
+    _held_for_fork.clear()
     for lane in list(_lanes):
         lane.abandon()
     for other in list(_others):
         other.abandon()
 
 
+_BEFORE_FORK_S = 2.0
+_held_for_fork: list[threading.Lock] = []
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
 
 
 # -- errors ------------------------------------------------------------------------------------

@@ -11,14 +11,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tickonce.errors import StoreUnavailable
-from tickonce.ports import Clock
+from tickonce.ports import ALL_HINTS, Clock
 from tickonce.stores.sql.connect import Forkable, abandon_after_fork, explained, leave_alone, unreachable
 from tickonce.stores.sql.dialects.base import Dialect
 
 if TYPE_CHECKING:
     from tickonce.stores.sql.dialects.postgresql import PostgresqlDialect
 
-KINDS = frozenset({"schedules", "runs", "nodes"})
 _ZERO = timedelta(0)
 
 
@@ -67,7 +66,7 @@ class PostgresqlNotifier(_Listener):
         if self._raw is None or self._bell is None:
             self._bell = self._bell or socket.socketpair()
             self._raw = self._listening()
-            return KINDS  # what happened before we listened was not heard
+            return ALL_HINTS  # what happened before we listened was not heard
         heard = self._heard()
         if not heard:
             select.select([self._raw.fileno(), self._bell[1]], [], [], max(timeout, _ZERO).total_seconds())
@@ -88,7 +87,7 @@ class PostgresqlNotifier(_Listener):
         kinds = set()
         while (note := connection.notifies()) is not None:
             kinds.add(note.extra.decode())
-        return frozenset(kinds & KINDS)
+        return frozenset(kinds & ALL_HINTS)
 
     def close(self) -> None:
         """End; a wait in another thread returns at once."""
@@ -145,6 +144,7 @@ class SqliteNotifier(_Listener):
         self._seen: int | None = None
         self._closed = threading.Event()
         self._waiting = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         abandon_after_fork(self)
 
     def wait(self, timeout: timedelta) -> frozenset[str]:
@@ -154,7 +154,7 @@ class SqliteNotifier(_Listener):
             try:
                 while not self._closed.is_set():
                     if self._changed():
-                        return KINDS  # what it was cannot be told
+                        return ALL_HINTS  # what it was cannot be told
                     left = end - self._clock.monotonic()
                     if left <= _ZERO:
                         break
@@ -168,9 +168,10 @@ class SqliteNotifier(_Listener):
         import sqlite3
 
         try:
-            if self._raw is None:
-                self._raw = self._open()
-            ((version,),) = self._raw.execute("PRAGMA data_version")
+            with self.lock:
+                if self._raw is None:
+                    self._raw = self._open()
+                ((version,),) = self._raw.execute("PRAGMA data_version")
         except sqlite3.Error as error:
             self._drop()
             raise unreachable(self._dialect, error) from error
@@ -194,6 +195,6 @@ class SqliteNotifier(_Listener):
 
     def abandon(self) -> None:
         """Forget the parent's connection."""
-        self._waiting = threading.Lock()
+        self._waiting, self.lock = threading.Lock(), threading.Lock()
         leave_alone(self._raw)
         self._raw = self._seen = None
