@@ -12,9 +12,9 @@ from weakref import WeakSet
 
 from tickonce.bound import Bound, Editor
 from tickonce.config import NodeConfig, Retention
-from tickonce.errors import BadId, DefinitionError, NoRun, NoStore
+from tickonce.errors import BadId, DefinitionError, NoRun, NoStore, RunExists, RunOpen
 from tickonce.jobs import Jobs
-from tickonce.model import Node, Page, Run, RunState, Schedule, ScheduleState, Skip, Token, check_id
+from tickonce.model import Node, Page, Run, RunState, Schedule, ScheduleState, Skip, Token, check_id, manual_token
 from tickonce.planning import following
 from tickonce.ports import Clock, Edits, RunFilter, ScheduleFilter, Store
 from tickonce.settings import aware, resolve
@@ -113,6 +113,23 @@ class Client(Editor):
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
+
+    def run_now(
+        self,
+        id: str,
+        *,
+        key: str | None = None,
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Start one run by hand; see :meth:`tickonce.bound.Editor.run_now`."""
+        try:
+            return super().run_now(id, key=key, args=args, kwargs=kwargs)
+        except RunOpen:
+            # Who asks once more, because the first answer got lost, must hear of the run and not of its being open.
+            if key is not None and self.store.run(token := manual_token(id, key)) is not None:
+                raise RunExists(token) from None
+            raise
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -298,6 +298,16 @@ def test_a_run_by_hand_is_pending_at_once_and_leaves_the_next_fire_alone(schedul
     assert scheduler.get("x").next_fire == before.next_fire
 
 
+def test_a_key_given_again_while_its_run_is_open_names_the_run_though_overlap_forbids_another(scheduler, tidy):
+    scheduler.add("x", tidy, every("1h"))
+    token = scheduler.run_now("x", key="order-17").token
+    with pytest.raises(RunExists) as error:
+        scheduler.run_now("x", key="order-17")
+    assert error.value.token == token
+    with pytest.raises(RunOpen):
+        scheduler.run_now("x", key="order-18")
+
+
 def test_a_key_starts_one_run_only(scheduler, tidy):
     scheduler.add("x", tidy, every("1h"), overlap="allow")
     scheduler.run_now("x", key="k")
