@@ -63,16 +63,20 @@ class Reading(NamedTuple):
         fixed: Whether they are fixed times of day, or recur with elapsed time.
         version: Version of specs from which on it may be written.
         grid: Its fires are full minutes (60) or seconds (1) of the wall.
-        fields: Texts of second, minute, hour, day of month, month, day of week, year; after H was replaced.
-        dialect: In which they are to be read.
+        masks: Of second, minute, hour, day of month, month, day of week (0 is Sunday) and year (0 is any).
+        number_rules: Days of the month that depend on the month.
+        weekday_rules: Weekdays of the month.
+        both: Whether a day must match by its number and by its weekday; otherwise one of the two is enough.
     """
 
     walls: WallTimes
     fixed: bool
     version: int
     grid: int
-    fields: tuple[str, ...]
-    dialect: Dialect
+    masks: tuple[int, int, int, int, int, int, int]
+    number_rules: tuple[DayRule, ...]
+    weekday_rules: tuple[DayRule, ...]
+    both: bool
 
 
 def dialect_of(expression: str, named: str | None) -> Dialect:
@@ -193,31 +197,38 @@ def _reading(
     """Return the reading of *parts*, seven of them with the year at the end."""
     second, minute, hour, day_of_month, month, day_of_week, year = parts
     try:
-        times = Times(seconds=fields[0].mask(second), minutes=fields[1].mask(minute), hours=fields[2].mask(hour))
-        months = fields[4].mask(month)
+        seconds, minutes, hours, months = (
+            field.mask(part)
+            for field, part in zip([*fields[:3], fields[4]], [second, minute, hour, month], strict=True)
+        )
         days_of_month, number_rules = _divided(fields[3], day_of_month, _number_rule if version > 1 else None)
         weekdays, weekday_rules = _divided(fields[5], day_of_week, _weekday_rule if version > 1 else None)
-        days = Days(
-            months=months,
-            days_of_month=days_of_month,
-            weekdays=_from_sunday(weekdays, dialect),
-            both=day_of_month.startswith("*") or day_of_week.startswith("*"),
-            number_rules=number_rules,
-            weekday_rules=weekday_rules,
-            years=0 if year == "*" else YEAR.mask(year),
-        )
+        weekdays = _from_sunday(weekdays, dialect)
+        both = day_of_month.startswith("*") or day_of_week.startswith("*")
+        years = 0 if year == "*" else YEAR.mask(year)
     except TriggerError as error:
         raise TriggerError(f"{error} (in the cron expression {expression[:100]!r})") from None
+    days = Days(
+        months=months,
+        days_of_month=days_of_month,
+        weekdays=weekdays,
+        both=both,
+        number_rules=number_rules,
+        weekday_rules=weekday_rules,
+        years=years,
+    )
     if not days.exist():
         when = f"month {month!r}" if year == "*" else f"month {month!r} of year {year!r}"
         raise TriggerError(f"the cron expression {expression!r} never matches: no such day comes in {when}")
     return Reading(
-        WallTimes(days, times),
+        WallTimes(days, Times(hours=hours, minutes=minutes, seconds=seconds)),
         fixed=not (second.startswith("*") or minute.startswith("*") or hour.startswith("*")),
         version=version,
         grid=60 if second == "0" else 1,
-        fields=tuple(parts),
-        dialect=dialect,
+        masks=(seconds, minutes, hours, days_of_month, months, weekdays, years),
+        number_rules=number_rules,
+        weekday_rules=weekday_rules,
+        both=both,
     )
 
 

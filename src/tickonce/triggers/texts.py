@@ -28,7 +28,8 @@ def parse_trigger(text: str) -> Trigger:
     It is a cron expression (``0 9 * * 1-5``, ``@daily``), with its dialect in front where that is needed
     (``quartz 0 0 9 ? * MON-FRI``) and its zone, if any, before everything (``CRON_TZ=Asia/Tokyo 0 5 * * *``);
     ``every 5m`` (or ``@every 5m``) of elapsed time; ``every 2 weeks at 09:00`` of the calendar, if wanted with
-    ``from 2026-01-05``, a date that is due, and ``in Asia/Shanghai``; or ``at`` with instants in ISO 8601 with an offset, with commas between them.
+    ``from 2026-01-05``, a date that is due, and ``in Asia/Shanghai``; or ``at`` with instants in ISO 8601 with an
+    offset, with commas between them.
 
     Raises:
         TriggerError: *text* is none of these.
