@@ -60,10 +60,15 @@ def plan(
     return _result(schedule, cut, (*lapsed, *skips), watermark)
 
 
-def choose(plan: Plan, open_runs: int) -> Change:
+def choose(plan: Plan, open_runs: int, *, version: int | None = None) -> Change:
     """Turn *plan* into what is written, now that the number of open runs is known.
 
     Called inside the atomic step, after the schedule's row is locked and its open runs are counted.
+
+    Args:
+        plan: What was decided without that number.
+        open_runs: The number.
+        version: The schedule's version afterwards, where the caller knows it; else it stays for the caller to raise.
     """
     room = plan.schedule.policy.room
     free = len(plan.fires) if room is None else max(0, room - open_runs)
@@ -73,6 +78,7 @@ def choose(plan: Plan, open_runs: int) -> Change:
         first, last = over[0].scheduled_time, over[-1].scheduled_time
         skips = (*skips, Skip(plan.schedule.id, Reason.OVERLAP, first, last, len(over)))
     after = plan.schedule.stepped(
+        version=plan.schedule.version if version is None else version,
         watermark=plan.watermark,
         next_fire=plan.next_fire,
         due=plan.due,

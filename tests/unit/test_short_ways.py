@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tickonce import at, cron, every
 from tickonce.model import Declaration, Definition, Fold, Misfire, Overlap, Policy, Schedule, ScheduleState
 from tickonce.planning import choose, following, plan
+from tickonce.stores.sql.dialects.postgresql import _text_array
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TRIGGERS = [every("1s"), every("7s"), every("6h"), cron("* * * * *"), cron("0 12 21 11 *"), at(NOON)]
@@ -90,6 +92,7 @@ def test_a_step_leaves_all_other_fields_of_a_schedule_as_they_are():
     assert [name for name, default in defaults.items() if getattr(before, name) == default] == []
     later = NOON + timedelta(hours=1)
     changes: dict[str, Any] = {
+        "version": 8,
         "watermark": NOON,
         "next_fire": later,
         "due": later,
@@ -97,3 +100,9 @@ def test_a_step_leaves_all_other_fields_of_a_schedule_as_they_are():
         "reason": None,
     }
     assert before.stepped(**changes) == replace(before, paused_until=None, **changes)
+
+
+@given(st.lists(st.one_of(st.none(), st.text(alphabet='",\\\\{}ab \u00fc'), st.just("NULL"))))
+def test_an_array_is_escaped_value_by_value_or_needs_no_escape(values):
+    escaped = ["NULL" if value is None else '"' + re.sub(r'(["\\\\])', r"\\\1", value) + '"' for value in values]
+    assert _text_array(values) == "{" + ",".join(escaped) + "}"

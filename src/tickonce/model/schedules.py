@@ -218,6 +218,7 @@ class Schedule:
     def stepped(
         self,
         *,
+        version: int,
         watermark: datetime,
         next_fire: datetime | None,
         due: datetime | None,
@@ -232,7 +233,7 @@ class Schedule:
             id=self.id,
             definition=self.definition,
             state=state,
-            version=self.version,
+            version=version,
             revision=self.revision,
             watermark=watermark,
             next_fire=next_fire,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import MissingExtra
@@ -144,7 +144,8 @@ class PostgresqlDialect(Dialect):
                 "SET TIME ZONE 'UTC'; SET bytea_output = 'hex'; "
                 # Our statements find their rows by index. Statistics from when a table was small, or from before a
                 # burst, would have whole tables read for a few rows, and what that seems to cost, compiled.
-                "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off"
+                "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
+                "SET enable_mergejoin = off; SET jit = off"
             )
         except BaseException:
             raw.close()
@@ -334,14 +335,19 @@ def _host_port(item: str) -> tuple[str, str]:
 # -- arrays as text: several times as fast as a value at a time -----------------------------------
 
 
-def _text_array(values: Iterable[str | None]) -> str:
+def _text_array(values: Sequence[str | None]) -> str:
+    if None not in values:
+        # Hardly ever is there anything to be escaped, and looking for it once is much faster than value by value.
+        joined = '","'.join(cast("Sequence[str]", values))
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return f'{{"{joined}"}}'
     parts = [
         "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values
     ]
     return "{" + ",".join(parts) + "}"
 
 
-def _number_array(values: Iterable[float | None]) -> str:
+def _number_array(values: Sequence[float | None]) -> str:
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
