@@ -106,8 +106,8 @@ PARTS = (
     *_triggers(),
     Part("Trigger", tickonce.Trigger, {"What a trigger does": ("next_after", "spec", "resolved")}),
     Part("Retry", tickonce.Retry, {"Methods": ("wait",)}),
-    Part("Schedule", model.Schedule, {}, hidden=frozenset({"job", "trigger", "policy", "bucket"}), fields=True),
-    Part("Definition", model.Definition, {}, hidden=frozenset({"known"}), fields=True),
+    Part("Schedule", model.Schedule, {}, fields=True),
+    Part("Definition", model.Definition, {}, fields=True),
     Part("Run", model.Run, {}, fields=True),
     Part("Skip", model.Skip, {}, fields=True),
     Part("Node", model.Node, {}, fields=True),
@@ -140,7 +140,7 @@ def missing() -> list[str]:
     """Return public members that no part shows."""
     found = []
     for part in PARTS:
-        if inspect.isclass(part.subject):
+        if inspect.isclass(part.subject) and not part.fields:
             shown = {name for names in part.groups.values() for name in names} | part.hidden
             attributes = set(re.findall(r"^    (\w+):", _listed(part.subject), flags=re.MULTILINE))
             found += [f"{part.title}.{name}" for name in _public(part.subject) if name not in shown | attributes]
@@ -207,12 +207,21 @@ def _member(part: Part, name: str) -> Iterator[str]:
         yield from _text(found.fget)
     else:
         yield from _signature(name, getattr(part.subject, name))
-        yield from _text(getattr(part.subject, name))
+        yield from _text(_told(part.subject, name))
         if part.subject is tickonce.Scheduler and name in _QUERIES:
             yield "*which*, by name:"
             yield ""
             yield from (f"- `{field}`: `{_type(kind)}`" for field, kind in _QUERIES[name].__annotations__.items())
             yield ""
+
+
+def _told(subject: type, name: str) -> Any:
+    """Return the method whose docstring tells what *name* does: of a base class, where the class refers to that."""
+    found = getattr(subject, name)
+    for base in subject.__mro__[1:]:
+        if f"see :meth:`{base.__module__}.{base.__name__}.{name}`" in (found.__doc__ or ""):
+            return getattr(base, name)
+    return found
 
 
 def _home(name: str) -> str | None:
