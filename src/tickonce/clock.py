@@ -15,7 +15,9 @@ class SystemSignal:
 
     def set(self) -> None:
         """Wake whoever waits, or the next who does."""
-        self._event.set()
+        # Set as it is, it says the same once more: who waits clears it before looking at what there is to do.
+        if not self._event.is_set():
+            self._event.set()
 
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until set or until *timeout* is over; return whether it was set, and clear it."""

@@ -22,6 +22,9 @@ KEPT_BYTES = 64 * 1024
 #: What arguments may have, in bytes of UTF-8.
 ARGUMENT_BYTES = 256 * 1024
 
+#: What ``encode_arguments`` writes for a call without any.
+_NO_ARGUMENTS = '{"args":[],"kwargs":{}}'
+
 _PLAIN = (str, bool, int, type(None))
 
 _ENCODE: tuple[tuple[type, str, Callable[[Any], Any]], ...] = (
@@ -94,6 +97,8 @@ def decode_arguments(text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     Raises:
         ValueError: The text is not what ``encode_arguments`` writes.
     """
+    if text == _NO_ARGUMENTS:
+        return (), {}
     value = decode(text)
     if not (isinstance(value, dict) and isinstance(value.get("args"), list) and isinstance(value.get("kwargs"), dict)):
         raise ValueError("arguments must be an object with 'args' and 'kwargs'")

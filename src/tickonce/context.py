@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,13 +13,14 @@ from typing import Any, TypeVar, overload
 from tickonce.durations import parse_duration
 from tickonce.errors import NotInRun, RunCancelled, RunError
 from tickonce.model import NodeId, Run, Token
-from tickonce.ports import Clock
+from tickonce.ports import Clock, Signal
 
 T = TypeVar("T")
 
 _log = logging.getLogger("tickonce.run")
 _current: ContextVar[RunContext] = ContextVar("tickonce_run")
 _NONE_GIVEN = object()
+_making = threading.Lock()
 
 
 class RunContext:
@@ -36,7 +38,6 @@ class RunContext:
         shard: Always None; kept free for runs that are split.
         node: The node that carries it out.
         source: ``schedule`` or ``manual``.
-        log: Logger ``tickonce.run`` whose records carry token, attempt, schedule_id and job as ``extra``.
     """
 
     def __init__(self, run: Run, *, clock: Clock, report: Callable[..., None]) -> None:
@@ -49,17 +50,30 @@ class RunContext:
         self.shard: int | None = None
         self.node: NodeId | None = run.node
         self.source: str = run.source
-        extra = {"token": run.token, "attempt": run.attempt, "schedule_id": run.schedule_id, "job": run.job}
-        self.log: logging.LoggerAdapter[logging.Logger] = _RunLog(_log, extra)
         self._clock = clock
         self._report = report
         self._reason: str | None = None
-        self._wake = clock.signal()
+        # Made when a job first uses them: few jobs do, and each run would pay for them.
+        self._log: logging.LoggerAdapter[logging.Logger] | None = None
+        self._wake: Signal | None = None
 
     def __repr__(self) -> str:
         return f"<run {self.token}, attempt {self.attempt}>"
 
     # -- for the job ---------------------------------------------------------------------------
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """Logger ``tickonce.run`` whose records carry token, attempt, schedule_id and job as ``extra``."""
+        if self._log is None:
+            extra = {
+                "token": self.token,
+                "attempt": self.attempt,
+                "schedule_id": self.schedule_id,
+                "job": self.job,
+            }
+            self._log = _RunLog(_log, extra)
+        return self._log
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Tell people how far the run is: *fraction* from 0 to 1; what lies outside is taken as the nearest bound.
@@ -116,14 +130,22 @@ class RunContext:
         await asyncio.sleep(duration.total_seconds())
 
     def _wait(self, duration: timedelta) -> None:
+        wake = self._waking()
         until = self._clock.monotonic() + duration
         while True:
             self.check()
             left = until - self._clock.monotonic()
             if left <= timedelta(0):
                 return
-            if self._wake.wait(left):
-                self._wake.set()  # other threads of this job may sleep, too
+            if wake.wait(left):
+                wake.set()  # other threads of this job may sleep, too
+
+    def _waking(self) -> Signal:
+        """Return what wakes those who sleep. Made before they look for a reason to stop, so that none is missed."""
+        with _making:
+            if self._wake is None:
+                self._wake = self._clock.signal()
+            return self._wake
 
     # -- for the engine ------------------------------------------------------------------------
 
@@ -131,7 +153,9 @@ class RunContext:
         """Ask the job to stop. The first reason stays."""
         if self._reason is None:
             self._reason = reason
-        self._wake.set()
+        # Read after the reason is written: one who has not made it yet will see the reason.
+        if self._wake is not None:
+            self._wake.set()
 
     @contextmanager
     def entered(self) -> Iterator[RunContext]:

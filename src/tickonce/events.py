@@ -88,6 +88,10 @@ class Events:
             raise ConfigError(f"the callback for {kind!r} must be a plain function of one argument, got {callback!r}")
         self._callbacks[kind] = (*self._callbacks.get(kind, ()), callback)
 
+    def wanted(self, kind: EventKind) -> bool:
+        """Whether anybody listens to events of *kind*; for those that come with every run."""
+        return kind in self._callbacks
+
     def emit(self, event: Event) -> None:
         """Hand *event* on; never raises, never waits."""
         if event.kind not in self._callbacks:

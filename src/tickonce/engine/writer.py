@@ -121,7 +121,7 @@ class Writer:
             )
             return
         kind = "retrying" if outcome.failed and outcome.state is RunState.PENDING else _KINDS.get(outcome.state)
-        if kind is not None:
+        if kind is not None and self._events.wanted(kind):
             self._events.emit(
                 Event(kind=kind, schedule_id=run.schedule_id, run=run, outcome=outcome, reason=outcome.reason)
             )

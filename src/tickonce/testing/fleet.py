@@ -267,6 +267,10 @@ class _Kept(Events):
         super().__init__()
         self._kept = kept
 
+    def wanted(self, kind: EventKind) -> bool:  # noqa: ARG002  # all are
+        """Keep every kind."""
+        return True
+
     def emit(self, event: Event) -> None:
         """Keep *event*."""
         self._kept.append(event)
