@@ -278,7 +278,8 @@ class Store(Edits, Protocol):
         """Write ``choose(plan, open_runs)`` for each plan whose schedule's version is still the one read.
 
         The open runs are counted inside the step. For a plan whose version has moved nothing is written. Plans are
-        independent: one that cannot be applied harms no other. A row locked by somebody else is reported as locked, not
+        independent: one that cannot be applied harms no other. There is one a schedule; of several, one at most is
+        applied and the others are reported as lost. A row locked by somebody else is reported as locked, not
         waited for. Up to *slots* of the runs that *serves* takes, that are due and not too late, are inserted as
         claimed by the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is
         alive. A token that exists already leaves its schedule unchanged and is reported as taken.

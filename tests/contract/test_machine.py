@@ -1,0 +1,46 @@
+"""Any sequence of calls on a store answers as the memory store does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import HealthCheck, settings
+
+from tickonce.ports import Store
+from tickonce.stores import open_store
+from tickonce.testing import FakeClock
+from tickonce.testing.contract.machine import StoreMachine
+
+_QUICK = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class MemoryMachine(StoreMachine):
+    """Against itself: that the machine asks nothing of a store that the contract leaves open."""
+
+    def open(self) -> Store:
+        self.stepped = FakeClock()
+        self.stepped.jump(timedelta(microseconds=123_457))
+        return open_store("memory:", clock=self.stepped)
+
+    def pass_time(self) -> None:
+        self.stepped.advance(timedelta(milliseconds=1))
+
+
+class SqliteMachine(StoreMachine):
+    def open(self) -> Store:
+        self.directory = TemporaryDirectory()
+        store = open_store(f"sqlite:///{Path(self.directory.name) / 'machine.db'}")
+        store.prepare()
+        return store
+
+    def shut(self, store: Store) -> None:
+        store.close()
+        self.directory.cleanup()
+
+
+TestMemoryMachine = MemoryMachine.TestCase
+TestMemoryMachine.settings = _QUICK
+TestSqliteMachine = SqliteMachine.TestCase
+TestSqliteMachine.settings = settings(_QUICK, max_examples=40)
