@@ -100,7 +100,7 @@ PARTS = (
     Part(
         "RunContext",
         tickonce.RunContext,
-        {"For the job": ("progress", "cancelled", "cancel_reason", "check", "sleep", "asleep")},
+        {"For the job": ("log", "progress", "cancelled", "cancel_reason", "check", "sleep", "asleep")},
         hidden=frozenset({"cancel", "entered"}),  # the engine's
     ),
     *_triggers(),
