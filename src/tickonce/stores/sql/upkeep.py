@@ -95,7 +95,7 @@ WHERE finished_us IS NOT NULL AND finished_us < :border
 ORDER BY finished_us, token LIMIT :limit"""
 _OLDEST_KEPT = """
 SELECT scheduled_us, token FROM {runs} WHERE schedule_id = :id AND finished_us IS NOT NULL
-ORDER BY scheduled_us DESC, token DESC LIMIT 1 OFFSET :skip"""
+ORDER BY scheduled_us DESC, token LIMIT 1 OFFSET :skip"""
 _LOCK_RUNS = """
 SELECT token FROM {runs} WHERE token = ANY(:tokens) AND state NOT IN ('pending', 'running')
 ORDER BY token {lock_to_delete}"""
@@ -134,7 +134,7 @@ def old_runs(tx: Tx, retention: Retention, place: Place, *, limit: int) -> list[
     for _ in range(_STRETCHES):
         rows = tx.rows(_OLD_RUNS, border=border, from_us=place.finished_us, from_token=place.token, limit=limit)
         kept = {schedule_id: _oldest_kept(tx, schedule_id, retention.keep) for schedule_id in {row[1] for row in rows}}
-        found = [token for token, schedule_id, us, _ in rows if (us, token) < kept[schedule_id]]
+        found = [token for token, schedule_id, us, _ in rows if _behind(kept[schedule_id], us, token)]
         if len(rows) < limit:
             place.finished_us, place.token = -(2**62), ""
             return found
@@ -145,11 +145,16 @@ def old_runs(tx: Tx, retention: Retention, place: Place, *, limit: int) -> list[
 
 
 def _oldest_kept(tx: Tx, schedule_id: str, keep: int) -> tuple[int, str]:
-    """Return the oldest run of the schedule that stays; all before it may go."""
+    """Return the last run of the schedule that stays, newest first; all behind it may go."""
     if keep == 0:
         return (2**62, "")
     row = tx.row(_OLDEST_KEPT, id=schedule_id, skip=keep - 1)
     return (-(2**62), "") if row is None else (row[0], row[1])
+
+
+def _behind(kept: tuple[int, str], scheduled_us: int, token: str) -> bool:
+    # In the order of the index, as lists show it: down by time, up by token.
+    return scheduled_us < kept[0] or (scheduled_us == kept[0] and token > kept[1])
 
 
 def prune(tx: Tx, retention: Retention, tokens: list[str], *, limit: int) -> int:

@@ -267,7 +267,8 @@ UPDATE {runs} SET state = 'pending', losses = losses + 1, start_by_us = start_by
 WHERE token = ANY(:tokens)"""
 
 _LATE = """
-SELECT token FROM {runs} WHERE state = 'pending' AND start_by_us <= {now} ORDER BY start_by_us LIMIT :limit"""
+WITH clock AS (SELECT {now} AS now_us)
+SELECT token FROM {runs} WHERE state = 'pending' AND start_by_us <= {at} ORDER BY start_by_us LIMIT :limit"""
 _LOCK_LATE = """
 SELECT token FROM {runs} WHERE token = ANY(:tokens) AND state = 'pending' AND start_by_us <= {now}
 ORDER BY token {lock_or_skip}"""
