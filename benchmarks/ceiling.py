@@ -33,7 +33,7 @@ _RUN = (
     "token", "schedule_id", "job", "arguments", "scheduled_us", "due_us", "state", "attempt", "node", "queue",
     "priority", "policy", "start_by_us", "created_us",
 )  # fmt: skip
-_ENDED = ("token", "attempt", "node", "state", "started_us", "finished_us", "result")
+_ENDED = ("token", "state", "started_us", "finished_us", "result")
 
 Row = tuple[Any, ...]
 
@@ -104,10 +104,10 @@ class RawPostgresql:
                 " FOR NO KEY UPDATE",
                 (_array([row[0] for row in ended]),),
             )
-            sets = ", ".join(f"{name} = v.{name}" for name in _ENDED[3:])
+            sets = ", ".join(f"{name} = v.{name}" for name in _ENDED[1:])
             self._connection.execute(
                 f"UPDATE tickonce_runs AS r SET {sets} FROM unnest({_types(_ENDED)}) AS v ({', '.join(_ENDED)})"
-                " WHERE r.token = v.token AND r.attempt = v.attempt AND r.node = v.node AND r.state = 'running'",
+                " WHERE r.token = v.token",
                 _arrays(ended),
             )
             self._connection.execute("COMMIT")
@@ -145,7 +145,8 @@ class RawSqlite:
     def finish(self, ended: Sequence[Row]) -> None:
         cursor = self._connection.cursor()
         self._begin(cursor)
-        self._lock(cursor, "SELECT token, attempt FROM tickonce_runs WHERE token", [row[0] for row in ended], "token")
+        text = "SELECT token, attempt, node, state FROM tickonce_runs WHERE token"
+        self._lock(cursor, text, [row[0] for row in ended], "token")
         self._end(cursor, ended)
         cursor.execute("COMMIT")
 
@@ -172,11 +173,9 @@ class RawSqlite:
         )
 
     def _end(self, cursor: Any, ended: Sequence[Row]) -> None:
-        sets = ", ".join(f"{name} = {self.mark}" for name in _ENDED[3:])
+        sets = ", ".join(f"{name} = {self.mark}" for name in _ENDED[1:])
         cursor.executemany(
-            f"UPDATE tickonce_runs SET {sets} WHERE token = {self.mark} AND attempt = {self.mark} AND node ="
-            f" {self.mark} AND state = 'running'",
-            [(*row[3:], *row[:3]) for row in ended],
+            f"UPDATE tickonce_runs SET {sets} WHERE token = {self.mark}", [(*row[1:], row[0]) for row in ended]
         )
 
 
@@ -203,19 +202,19 @@ class RawMysql(RawSqlite):
         cursor.execute(self.begin)
 
     def _move(self, cursor: Any, moved: Sequence[Row]) -> None:
-        self._join(cursor, "tickonce_schedules", _MOVED, 1, moved)
+        self._join(cursor, "tickonce_schedules", _MOVED, moved)
 
     def _end(self, cursor: Any, ended: Sequence[Row]) -> None:
-        self._join(cursor, "tickonce_runs", _ENDED, 3, ended)
+        self._join(cursor, "tickonce_runs", _ENDED, ended)
 
     @staticmethod
-    def _join(cursor: Any, table: str, names: Sequence[str], keys: int, rows: Sequence[Row]) -> None:
+    def _join(cursor: Any, table: str, names: Sequence[str], rows: Sequence[Row]) -> None:
         first = "SELECT " + ", ".join(f"%s AS {name}" for name in names)
         more = " UNION ALL SELECT " + ", ".join(["%s"] * len(names))
-        sets = ", ".join(f"r.{name} = v.{name}" for name in names[keys:])
-        on = " AND ".join(f"r.{name} = v.{name}" for name in names[:keys])
+        sets = ", ".join(f"r.{name} = v.{name}" for name in names[1:])
         cursor.execute(
-            f"UPDATE ({first}{more * (len(rows) - 1)}) AS v STRAIGHT_JOIN {table} AS r ON {on} SET {sets}",
+            f"UPDATE ({first}{more * (len(rows) - 1)}) AS v STRAIGHT_JOIN {table} AS r ON r.{names[0]} = v.{names[0]}"
+            f" SET {sets}",
             [value for row in rows for value in row],
         )
 
@@ -254,7 +253,7 @@ def _launch_all(raw: Raw, part: Part, batches: queue.SimpleQueue[list[Row] | Non
             )  # fmt: skip
             moved.append((schedule_id, row[3] + 1, at, at + _PERIOD_US, at + _PERIOD_US, "active"))
         raw.launch(moved, runs)
-        batches.put([(run[0], 1, node, "succeeded", now_us, now_us, None) for run in runs])
+        batches.put([(run[0], "succeeded", now_us, now_us, None) for run in runs])
         total += len(rows)
     return total
 

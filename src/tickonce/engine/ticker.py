@@ -223,7 +223,9 @@ class Ticker:
         """Return when this node is needed next, by what was launched just now as well: no look has seen that yet."""
         for change in launched.changes:
             schedule = change.schedule
-            if schedule.due is not None and self.shares:
+            if schedule.due is None or (soonest is not None and schedule.due >= soonest):
+                continue
+            if self.shares:
                 steps = delay_steps(self.shares, schedule.definition.queue, schedule.bucket)
                 here = schedule.due + steps * self._config.takeover_after
                 soonest = here if soonest is None else min(soonest, here)
