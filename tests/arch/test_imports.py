@@ -43,9 +43,11 @@ IMPURE = {
 # Where a third party has its room. One that is not listed has none yet: give it one here, with an extra.
 ROOMS = {
     "alembic": ("stores.sql",),
+    "chinese_calendar": ("calendars.china",),
     "click": ("cli",),
     "dateutil": ("triggers.rrule", "imports"),
     "ephem": ("triggers.solar",),
+    "holidays": ("calendars.country",),
     "hypothesis": ("testing",),
     "psycopg": ("stores.sql",),
     "psycopg2": ("stores.sql.using",),  # a caller may come with it; it is never loaded by us

@@ -4,9 +4,7 @@ from tickonce.triggers.base import JSON, Spec, Trigger
 from tickonce.triggers.calendar import CalendarInterval, calendar_interval
 from tickonce.triggers.combine import ButNot, Intersection, Union, but_not, intersection, union
 from tickonce.triggers.cron import Cron, cron
-from tickonce.triggers.describe import describe
 from tickonce.triggers.every import Every, every
-from tickonce.triggers.explain import ExplainedFire, Explanation, explain, next_fires, timeline, timeline_text
 from tickonce.triggers.once import At, at
 from tickonce.triggers.spec import OpaqueTrigger, load_trigger, trigger_from_spec
 from tickonce.triggers.texts import parse_trigger
@@ -18,8 +16,6 @@ __all__ = [
     "CalendarInterval",
     "Cron",
     "Every",
-    "ExplainedFire",
-    "Explanation",
     "Intersection",
     "OpaqueTrigger",
     "Spec",
@@ -29,15 +25,10 @@ __all__ = [
     "but_not",
     "calendar_interval",
     "cron",
-    "describe",
     "every",
-    "explain",
     "intersection",
     "load_trigger",
-    "next_fires",
     "parse_trigger",
-    "timeline",
-    "timeline_text",
     "trigger_from_spec",
     "union",
 ]

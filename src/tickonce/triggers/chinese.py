@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
+from tickonce.calendars.base import Calendar
 from tickonce.triggers.calendar import format_time
 from tickonce.triggers.instants import format_instant
 from tickonce.triggers.shapes import All, Run, Shape, Steps, These
@@ -150,6 +151,15 @@ class Chinese:
 
     def but_not(self, sentence: str, excluded: Sequence[str]) -> str:
         return f"{sentence}；但不包括 {'；也不包括 '.join(excluded)}"
+
+    def on_days(self, sentence: str, calendar: Calendar, *, skip: bool, move: str | None) -> str:
+        days = f"{calendar.title} 的{'工作日' if calendar.days == 'working' else '节假日'}"
+        if move is not None:
+            where = "下一个" if move == "next" else "上一个"
+            if skip:
+                return f"{sentence}；遇{days}则移到{where}其他日子"
+            return f"{sentence}；不在{days}时移到{where}这样的日子"
+        return f"{sentence}；{days}除外" if skip else f"{sentence}；仅限{days}"
 
     def unknown(self, kind: str) -> str:
         return f"类型为 {kind!r} 的触发器（此版本不识别）"

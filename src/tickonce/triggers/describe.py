@@ -12,6 +12,7 @@ from tickonce.triggers.calendar import CalendarInterval
 from tickonce.triggers.chinese import Chinese
 from tickonce.triggers.combine import ButNot, Intersection, Union
 from tickonce.triggers.cron import Cron
+from tickonce.triggers.days import OnDays
 from tickonce.triggers.english import English
 from tickonce.triggers.every import Every
 from tickonce.triggers.instants import format_instant
@@ -77,6 +78,9 @@ def _said(trigger: Trigger, words: Language) -> str:
         case ButNot():
             base, *excluded = (_said(part, words) for part in trigger.triggers)
             return words.but_not(base, excluded)
+        case OnDays():
+            sentence = _said(trigger.trigger, words)
+            return words.on_days(sentence, trigger.calendar, skip=trigger.condition == "skip", move=trigger.move)
         case _:
             return words.unknown(str(trigger.spec().get("kind", ""))[:40])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
+from tickonce.calendars.base import Calendar
 from tickonce.triggers.calendar import format_time
 from tickonce.triggers.instants import format_instant
 from tickonce.triggers.shapes import All, Run, Shape, Steps, These
@@ -145,6 +146,15 @@ class English:
 
     def but_not(self, sentence: str, excluded: Sequence[str]) -> str:
         return f"{sentence}; but not {'; nor '.join(excluded)}"
+
+    def on_days(self, sentence: str, calendar: Calendar, *, skip: bool, move: str | None) -> str:
+        kind = "working days" if calendar.days == "working" else "holidays"
+        days = f"{kind} of {calendar.title}"
+        if move is not None:
+            if skip:
+                return f"{sentence}; on {days} moved to the {move} other day"
+            return f"{sentence}; moved to the {move} of the {days} from other days"
+        return f"{sentence}; not on {days}" if skip else f"{sentence}; only on {days}"
 
     def unknown(self, kind: str) -> str:
         return f"a trigger of kind {kind!r}, which this release does not know"

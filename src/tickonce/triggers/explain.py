@@ -13,6 +13,7 @@ from tickonce.triggers.calendar import CalendarInterval, format_time
 from tickonce.triggers.combine import ButNot, Combined
 from tickonce.triggers.cron import Cron
 from tickonce.triggers.daylight import Walls
+from tickonce.triggers.days import HELD, OnDays
 from tickonce.triggers.describe import Lang, describe, language
 from tickonce.triggers.instants import EPOCH, seconds_before
 from tickonce.triggers.languages import Language
@@ -56,7 +57,7 @@ class Explanation:
 
 
 def next_fires(trigger: Trigger, count: int = 10, *, after: datetime) -> list[datetime]:
-    """Return up to *count* fires later than *after*, in UTC.
+    """Return up to *count* fires later than *after*, in UTC; none that stands for "held" (see ``days``).
 
     Example:
         >>> saturday = datetime(2026, 11, 21, tzinfo=UTC)
@@ -66,7 +67,7 @@ def next_fires(trigger: Trigger, count: int = 10, *, after: datetime) -> list[da
     found: list[datetime] = []
     while len(found) < count:
         fire = trigger.next_after(after)
-        if fire is None:
+        if fire is None or fire >= HELD:
             break
         found.append(fire)
         after = fire
@@ -104,6 +105,8 @@ def explain(
 
 def _plain_parts(trigger: Trigger) -> list[Trigger]:
     """Return the triggers whose fires those of *trigger* are: not what is excluded."""
+    if isinstance(trigger, OnDays):
+        return _plain_parts(trigger.trigger)
     if not isinstance(trigger, Combined):
         return [trigger]
     parts = trigger.triggers[:1] if isinstance(trigger, ButNot) else trigger.triggers

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
+from tickonce.calendars.base import Calendar
 from tickonce.triggers.shapes import Shape
 from tickonce.triggers.walltimes import DayRule
 
@@ -73,6 +74,9 @@ class Language(Protocol):
 
     def but_not(self, sentence: str, excluded: Sequence[str]) -> str:
         """Say a difference."""
+
+    def on_days(self, sentence: str, calendar: Calendar, *, skip: bool, move: str | None) -> str:
+        """Say on which days of *calendar* alone *sentence* holds, and where fires of others go."""
 
     def unknown(self, kind: str) -> str:
         """Say that this release does not know the trigger."""

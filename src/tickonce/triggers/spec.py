@@ -50,6 +50,8 @@ def _from_spec(spec: Spec, depth: int) -> Trigger:
         raise TriggerError(f"version: a trigger's spec needs one, a number from 1; got {shown(version)}")
     if kind in COMBINATIONS and version == 1:
         return _combined_1(spec, kind, depth)
+    if kind == "on_days" and version == 1:
+        return _on_days_1(spec, depth)
     read = _READERS.get((kind, version))
     if read is None:
         raise UnknownTrigger(f"this release knows no trigger of kind {kind[:40]!r}, version {version}")
@@ -183,6 +185,23 @@ def _combined_1(spec: Spec, kind: str, depth: int) -> Combined:
     if len(parts) > MOST_PARTS:
         raise TriggerError(f"triggers: at most {MOST_PARTS} may be combined, got {len(parts)}")
     return COMBINATIONS[kind](tuple(_from_spec(part, depth + 1) for part in parts))  # type: ignore[arg-type]
+
+
+def _on_days_1(spec: Spec, depth: int) -> Trigger:
+    # Calendars are loaded by those who use them.
+    from tickonce.calendars import calendar_from_spec
+    from tickonce.triggers.days import OnDays
+
+    _know(spec, "trigger", "calendar", "condition", "move", "tz")
+    if depth > MOST_DEPTH:
+        raise TriggerError(f"on_days: triggers stand too deep in one another, allowed are {MOST_DEPTH} levels")
+    return OnDays(
+        trigger=_from_spec(spec.get("trigger"), depth + 1),  # type: ignore[arg-type]
+        calendar=calendar_from_spec(spec.get("calendar")),
+        condition=_text(spec, "condition"),  # type: ignore[arg-type]  # checked there, as is the next
+        move=_text_or_none(spec, "move"),  # type: ignore[arg-type]
+        tz=_zone(spec),
+    )
 
 
 _READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {

@@ -30,7 +30,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
-from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
+from apscheduler.triggers.cron import CronTrigger
 from croniter import croniter
 from cronsim import CronSim, CronSimError
 from hypothesis import assume, given, reject, settings

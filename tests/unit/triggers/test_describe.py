@@ -22,17 +22,13 @@ from tickonce.triggers import (
     but_not,
     calendar_interval,
     cron,
-    describe,
     every,
-    explain,
     intersection,
-    next_fires,
     parse_trigger,
-    timeline,
-    timeline_text,
     union,
 )
-from tickonce.triggers.describe import Lang, language
+from tickonce.triggers.describe import Lang, describe, language
+from tickonce.triggers.explain import explain, next_fires, timeline, timeline_text
 
 #: Each line was read by people who speak the language.
 TABLE = [json.loads(line) for line in Path(__file__).with_name("described.jsonl").read_text().splitlines()]

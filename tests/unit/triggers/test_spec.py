@@ -39,6 +39,8 @@ NOW = datetime(2026, 11, 21, 7, 33, tzinfo=UTC)
 CRON: dict[str, Any] = {"kind": "cron", "version": 1, "dialect": "unix", "expression": "0 9 * * 1-5"}
 EVERY: dict[str, Any] = {"kind": "every", "version": 1, "period": "5m"}
 MONTHLY: dict[str, Any] = {"kind": "calendar", "version": 1, "months": 1, "anchor": "2026-01-31"}
+PLANT: dict[str, Any] = {"days": "working", "name": "x", "years": [2026, 2027], "holidays": [], "unknown": "hold"}
+ON_DAYS: dict[str, Any] = {"kind": "on_days", "version": 1, "trigger": EVERY, "calendar": PLANT, "condition": "only"}
 UNION: dict[str, Any] = {"kind": "union", "version": 1, "triggers": [EVERY, CRON]}
 AT: dict[str, Any] = {"kind": "at", "version": 1, "instants": ["2026-12-01T01:00:00Z"]}
 
@@ -65,6 +67,7 @@ def test_every_kind_and_field_is_kept():
         ("every", 1): ("period", "anchor", "spread", "shift"),
         ("at", 1): ("instants",),
         ("calendar", 1): ("months", "days", "at", "anchor", "overflow", "tz", "gap", "fold"),
+        ("on_days", 1): ("trigger", "calendar", "condition", "move", "tz"),
         ("union", 1): ("triggers",),
         ("intersection", 1): ("triggers",),
         ("but_not", 1): ("triggers",),
@@ -110,6 +113,10 @@ UNKNOWN = [
     CRON | {"tz": "Antarctica/New_Base"},
     EVERY | {"jitter": "5s"},
     AT | {"tz": "UTC"},
+    ON_DAYS | {"version": 2},
+    ON_DAYS | {"hours": 5},
+    ON_DAYS | {"trigger": {"kind": "moon", "version": 1}},
+    ON_DAYS | {"calendar": {"days": "working", "country": "CN", "unknown": "weekday", "moon": 1}},
     MONTHLY | {"version": 2},
     MONTHLY | {"jitter": 1},
     MONTHLY | {"tz": "Antarctica/New_Base"},
@@ -152,6 +159,12 @@ WRONG = [
     (AT | {"instants": [1]}, "instants: each must be text"),
     (AT | {"instants": ["2026-12-01"]}, "no UTC offset"),
     ({"kind": "at", "version": 1}, "instants"),
+    (ON_DAYS | {"trigger": None}, "a trigger's spec is a mapping"),
+    (ON_DAYS | {"calendar": None}, "calendar: a mapping is needed"),
+    (ON_DAYS | {"condition": "never"}, "condition: 'never' is not known"),
+    (ON_DAYS | {"condition": None}, "condition: text is needed"),
+    (ON_DAYS | {"move": "later"}, "move: 'later' is not known"),
+    (ON_DAYS | {"tz": "../x"}, "no zone is called"),
     (MONTHLY | {"months": "1"}, "months: a whole number is needed"),
     (MONTHLY | {"months": True}, "months: a whole number is needed"),
     (MONTHLY | {"months": 0}, "how often"),
