@@ -17,6 +17,7 @@ from benchmarks.lateness import lateness
 from benchmarks.places import place_kind
 from benchmarks.report import Report, middle
 from benchmarks.scale import scale
+from benchmarks.triggers import command as triggers
 
 _IMPORTED = ("import tickonce", "import tickonce.engine.node", "import tickonce.stores.sql", "import tickonce.cli")
 
@@ -141,6 +142,8 @@ def _all(store: str, report: Report) -> None:
     report.figures("scale", [scale(store, schedules=each) for each in (1_000, 1_000_000)])
     report.figures("idle", [idle(store)])
 
+
+main.add_command(triggers)
 
 if __name__ == "__main__":
     main(prog_name="python -m benchmarks")
