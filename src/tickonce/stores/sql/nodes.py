@@ -119,7 +119,7 @@ def expire(tx: Tx, node_id: NodeId, dead: Collection[NodeId]) -> list[NodeId]:
 def leave(tx: Tx, node_id: NodeId) -> None:
     """Mark the node's row GONE."""
     tx.tell(_LEAVE, id=node_id)
-    tx.announce("nodes", "runs")
+    tx.announce("nodes")
 
 
 def every_node(tx: Tx) -> list[Node]:

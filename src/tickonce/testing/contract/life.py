@@ -11,7 +11,7 @@ import pytest
 from tickonce.editing import Amend
 from tickonce.errors import NotTransactional
 from tickonce.model import NodeState
-from tickonce.ports import Notifier, Store
+from tickonce.ports import ALL_HINTS, Notifier, Store
 from tickonce.testing.contract.base import Part
 from tickonce.testing.contract.making import SECOND, join, make_idle, make_run, make_schedule, row_of
 
@@ -115,7 +115,7 @@ def _listener(store: Store) -> Notifier:
     found = store.notifier()
     if found is None:
         pytest.skip("this store does not announce")
-    assert found.wait(timedelta(0)) <= {"schedules", "runs", "nodes"}  # connected by now
+    assert found.wait(timedelta(0)) <= ALL_HINTS  # connected by now
     return found
 
 

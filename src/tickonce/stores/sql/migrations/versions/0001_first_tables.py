@@ -27,7 +27,10 @@ class _Maker:
     def __init__(self, names: Any) -> None:
         self.prefix: str = names.prefix
         self.schema: str | None = names.schema
-        self.partial = op.get_context().dialect.name != "mysql"
+        mysql = op.get_context().dialect.name == "mysql"
+        self.partial = not mysql
+        #: Only there can a part of the tables be left over: elsewhere all of them are made in one transaction.
+        self.looks = mysql and not context.is_offline_mode()
 
     def make(self) -> None:
         self.schedules()
@@ -179,11 +182,12 @@ class _Maker:
         return plain if self.schema is None else f"{self.schema}.{plain}"
 
     def table(self, table: str, *columns: sa.Column[Any], **options: Any) -> None:
+        if self.looks and sa.inspect(op.get_bind()).has_table(f"{self.prefix}{table}"):
+            return
         op.create_table(
             f"{self.prefix}{table}",
             *columns,
             schema=self.schema,
-            if_not_exists=True,
             mysql_engine="InnoDB",
             mysql_charset="utf8mb4",
             mysql_collate="utf8mb4_bin",  # ids are compared byte by byte
@@ -195,8 +199,8 @@ class _Maker:
     ) -> None:
         """Make an index: partial by *where*, or on the columns *whole* where no partial one can be had."""
         index = f"{self.prefix}{table}_{what}"
-        if not self.partial and not context.is_offline_mode():
-            there = sa.inspect(op.get_bind()).get_indexes(f"{self.prefix}{table}", schema=self.schema)
+        if self.looks:
+            there = sa.inspect(op.get_bind()).get_indexes(f"{self.prefix}{table}")
             if any(found["name"] == index for found in there):
                 return
         condition = sa.text(where) if where and self.partial else None
@@ -205,7 +209,6 @@ class _Maker:
             f"{self.prefix}{table}",
             [sa.text(column) for column in (columns if self.partial or whole is None else whole)],
             schema=self.schema,
-            if_not_exists=self.partial or None,
             postgresql_where=condition,
             sqlite_where=condition,
         )
