@@ -6,14 +6,16 @@ import inspect
 import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, fields
+from types import ModuleType
 from typing import Any
 
 import tickonce
 from tests.docs.pages import DOCS
-from tickonce import model, testing, triggers
+from tickonce import calendars, model, testing, triggers
 from tickonce.bound import Bound
 from tickonce.client import RunQuery, ScheduleQuery
 from tickonce.jobs import Call
+from tickonce.triggers import days
 
 PAGE = DOCS / "reference" / "scheduler.md"
 
@@ -47,14 +49,18 @@ class Part:
     fields: bool = False
 
 
-def _triggers() -> Iterator[Part]:
-    """Yield the functions that make triggers; what they make is told by the class."""
-    for name in ("cron", "every", "at", *sorted(set(triggers.__all__) - {"cron", "every", "at"})):
-        subject = getattr(triggers, name)
-        if inspect.isfunction(subject):
-            made = getattr(triggers, str(inspect.signature(subject).return_annotation), None)
-            if inspect.isclass(made) and not inspect.isabstract(made) and made is not triggers.Trigger:
-                yield Part(name, subject, {}, text=made)
+def _names(home: ModuleType) -> set[str]:
+    return set(getattr(home, "__all__", vars(home)))
+
+
+def _makers(home: ModuleType, kind: str, first: tuple[str, ...] = ()) -> Iterator[Part]:
+    """Yield the functions in *home* that make something with a method *kind*; the class tells what they leave out."""
+    for name in (*first, *sorted(_names(home) - set(first))):
+        subject = getattr(home, name)
+        if inspect.isfunction(subject) and not name.startswith(("_", "load_", "parse_")) and "spec" not in name:
+            made = getattr(home, str(inspect.signature(subject).return_annotation), None)
+            if inspect.isclass(made) and hasattr(made, kind) and made is not triggers.Trigger:
+                yield Part(name, subject, {}, text=subject if "Args:" in (subject.__doc__ or "") else made)
 
 
 PARTS = (
@@ -103,7 +109,9 @@ PARTS = (
         {"For the job": ("log", "progress", "cancelled", "cancel_reason", "check", "sleep", "asleep")},
         hidden=frozenset({"cancel", "entered"}),  # the engine's
     ),
-    *_triggers(),
+    *_makers(triggers, "next_after", ("cron", "every", "at")),
+    *_makers(days, "next_after"),
+    *_makers(calendars, "includes"),
     Part("Trigger", tickonce.Trigger, {"What a trigger does": ("next_after", "spec", "resolved")}),
     Part("Retry", tickonce.Retry, {"Methods": ("wait",)}),
     Part("Schedule", model.Schedule, {}, fields=True),
@@ -226,7 +234,9 @@ def _told(subject: type, name: str) -> Any:
 
 def _home(name: str) -> str | None:
     """Return the package that people import *name* from, or None."""
-    return next((home.__name__ for home in (tickonce, triggers, testing, model) if name in home.__all__), None)
+    return next(
+        (home.__name__ for home in (tickonce, triggers, days, calendars, testing, model) if name in _names(home)), None
+    )
 
 
 def _fields(subject: type) -> Iterator[str]:
