@@ -81,8 +81,8 @@ def hardest() -> dict[str, Any]:
         for after in INSTANTS:
             seconds = min(repeat(lambda: trigger.next_after(after), number=1, repeat=5))  # noqa: B023
             found.append((seconds * 1e6, text, f"{after:%Y-%m}"))
-    microseconds, text, after = max(found)
-    return {"hardest": text, "asked_after": after, "us": microseconds, "of": len(found)}
+    microseconds, hard, when = max(found)
+    return {"hardest": hard, "asked_after": when, "us": microseconds, "of": len(found)}
 
 
 def _ours(expression: str) -> Ask:
