@@ -9,8 +9,6 @@ import pytest
 from tests.docs.pages import DOCS, ROOT, anchors, links, pages
 
 PAGES = pages()
-#: Pages that are being written.
-AWAITED = {DOCS / "explanation" / "stores.md", DOCS / "explanation" / "time.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -39,5 +37,5 @@ def _resolves(page: Path, target: str) -> bool:
     name, _, anchor = target.partition("#")
     there = (page.parent / name).resolve() if name else page
     if not there.exists():
-        return there in AWAITED
+        return False
     return not anchor or anchor in anchors(there)
