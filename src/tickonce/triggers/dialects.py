@@ -139,17 +139,17 @@ def hashed(expression: str, dialect: Dialect, *, schedule_id: str | None) -> str
     if expression.startswith("@") or not any(is_hashed(each) for part in parts for each in part.split(",")):
         return expression
     if dialect == "quartz":
-        fields = [SECOND, _MINUTE, _HOUR, _DAY_OF_MONTH, _MONTH, _QUARTZ_DAY_OF_WEEK, YEAR][: len(parts)]
+        fields = [SECOND, _MINUTE, _HOUR, _DAY_OF_MONTH, _MONTH, _QUARTZ_DAY_OF_WEEK, YEAR][: max(len(parts), 6)]
     else:
-        fields = [SECOND, _MINUTE, _HOUR, _DAY_OF_MONTH, _MONTH, _DAY_OF_WEEK][-len(parts) :]
+        fields = [SECOND, _MINUTE, _HOUR, _DAY_OF_MONTH, _MONTH, _DAY_OF_WEEK][-max(len(parts), 5) :]
+    if len(fields) != len(parts):
+        return expression  # refused by those who read it
 
     def with_numbers(field: Field, part: str) -> str:
         return ",".join(
             chosen(each, field, schedule_id=schedule_id) if is_hashed(each) else each for each in part.split(",")
         )
 
-    if len(fields) != len(parts):
-        return expression  # refused by those who read it
     return " ".join(starmap(with_numbers, zip(fields, parts, strict=True)))
 
 

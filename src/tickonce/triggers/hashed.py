@@ -18,8 +18,8 @@ _LAST_DAY_OF_ALL_MONTHS = 28
 
 
 def is_hashed(element: str) -> bool:
-    """Return whether *element* of a field begins with ``H``; no name of a month or weekday does."""
-    return element[:1] in {"H", "h"}
+    """Return whether *element* of a field begins with ``H`` and is no other word."""
+    return element[:1] in {"H", "h"} and not element[1:2].isalpha()
 
 
 def chosen(element: str, field: Field, *, schedule_id: str | None) -> str:
