@@ -290,11 +290,18 @@ class Editor(ABC):
             raise UnknownJob(job.name, known=self.jobs.names())
 
     def _unknown(self, name: str) -> None:
+        if name in _told:
+            return
+        _told.add(name)
         names = self.jobs.names()
         # Where no job is registered at all, as in a web process, names are all that there is.
         level = logging.WARNING if names else logging.DEBUG
         hint = did_you_mean(name, names)
         _log.log(level, "no job %r is registered here: its arguments are not checked.%s", name, hint)
+
+
+#: Names that were said to be unknown: once each is enough.
+_told: set[str] = set()
 
 
 class Bound(Editor):
