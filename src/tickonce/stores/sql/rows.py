@@ -28,7 +28,6 @@ from tickonce.stores.sql.text import Insert, Kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_ZERO = timedelta(0)
 
 Row = tuple[Any, ...]
 
@@ -324,11 +323,8 @@ SKIP = ("schedule_id", "reason", "first_us", "last_us", "fires", "more")
 INSERT_SKIPS = Insert(
     table="skips",
     columns={
-        "schedule_id": Kind.TEXT,
-        "reason": Kind.TEXT,
-        "first_us": Kind.INT,
-        "last_us": Kind.INT,
-        "fires": Kind.INT,
+        **dict.fromkeys(("schedule_id", "reason"), Kind.TEXT),
+        **dict.fromkeys(("first_us", "last_us", "fires"), Kind.INT),
         "more": Kind.BOOL,
     },
     # Two records of one schedule, reason and first fire are one fact told twice: by a store that went back in time.

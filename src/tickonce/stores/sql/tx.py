@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tickonce.stores.sql.dialects.base import Dialect
@@ -150,6 +150,3 @@ class _Coming:
 
     def rows(self) -> list[Row]:
         return list(self._cursor.fetchall())
-
-
-Step = Callable[[Tx], Any]

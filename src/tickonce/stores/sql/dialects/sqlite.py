@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tickonce.clock import SYSTEM_CLOCK
@@ -224,13 +223,8 @@ def patiently(begin: Callable[[], object], deadline: timedelta) -> None:
         SYSTEM_CLOCK.sleep(timedelta(microseconds=random.randint(500, 2500)))
 
 
-@lru_cache(maxsize=256)
-def _value_of(name: str) -> str:
-    return f"v.{name}"
-
-
 def _placed(text: str, at: Mapping[str, str]) -> str:
     # Longest first: v.due_us before v.due.
     for name in sorted(at, key=len, reverse=True):
-        text = text.replace(_value_of(name), at[name])
+        text = text.replace(f"v.{name}", at[name])
     return text
