@@ -46,7 +46,6 @@ ROOMS = {
     "chinese_calendar": ("calendars.china",),
     "click": ("cli",),
     "dateutil": ("triggers.rrule", "imports"),
-    "ephem": ("triggers.solar",),
     "holidays": ("calendars.country",),
     "hypothesis": ("testing",),
     "psycopg": ("stores.sql",),

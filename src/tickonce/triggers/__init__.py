@@ -6,6 +6,7 @@ from tickonce.triggers.combine import ButNot, Intersection, Union, but_not, inte
 from tickonce.triggers.cron import Cron, cron
 from tickonce.triggers.every import Every, every
 from tickonce.triggers.once import At, at
+from tickonce.triggers.solar import Solar, solar
 from tickonce.triggers.spec import OpaqueTrigger, load_trigger, trigger_from_spec
 from tickonce.triggers.texts import parse_trigger
 
@@ -18,6 +19,7 @@ __all__ = [
     "Every",
     "Intersection",
     "OpaqueTrigger",
+    "Solar",
     "Spec",
     "Trigger",
     "Union",
@@ -29,6 +31,7 @@ __all__ = [
     "intersection",
     "load_trigger",
     "parse_trigger",
+    "solar",
     "trigger_from_spec",
     "union",
 ]

@@ -12,6 +12,17 @@ from tickonce.triggers.shapes import All, Run, Shape, Steps, These
 from tickonce.triggers.walltimes import DayRule, Kind
 
 _WEEKDAYS = ("周日", "周一", "周二", "周三", "周四", "周五", "周六")
+_EVENTS = {
+    "dawn_astronomical": "天文晨光始",
+    "dawn_nautical": "航海晨光始",
+    "dawn_civil": "民用晨光始",
+    "sunrise": "日出",
+    "solar_noon": "正午（太阳最高时）",
+    "sunset": "日落",
+    "dusk_civil": "民用昏影终",
+    "dusk_nautical": "航海昏影终",
+    "dusk_astronomical": "天文昏影终",
+}
 _UNITS = {"second": "秒", "minute": "分钟", "hour": "小时", "day": "天", "week": "周", "month": "个月", "year": "年"}
 _SIZES = (("天", 86_400), ("小时", 3_600), ("分钟", 60), ("秒", 1))
 
@@ -142,6 +153,9 @@ class Chinese:
 
     def instants(self, shown: Sequence[str], more: int) -> str:
         return f"一次性：{_listed(shown)}" + (f"，另有 {more} 个时刻" if more else "")
+
+    def solar(self, event: str, place: str) -> str:
+        return f"每天 {place} 的{_EVENTS[event]}"
 
     def any_of(self, sentences: Sequence[str]) -> str:
         return "；或 ".join(sentences)

@@ -19,6 +19,7 @@ from tickonce.triggers.instants import format_instant
 from tickonce.triggers.languages import Language
 from tickonce.triggers.once import At
 from tickonce.triggers.shapes import All, Run, Shape, Steps, These, shape_of
+from tickonce.triggers.solar import Solar
 
 Lang: TypeAlias = Literal["en", "zh"]
 _LANGUAGES: dict[str, Language] = {"en": English(), "zh": Chinese()}
@@ -71,6 +72,10 @@ def _said(trigger: Trigger, words: Language) -> str:
         case At():
             shown = [format_instant(each) for each in trigger.instants[:_SHOWN_INSTANTS]]
             return words.instants(shown, len(trigger.instants) - len(shown))
+        case Solar():
+            north, east = "S" if trigger.latitude < 0 else "N", "W" if trigger.longitude < 0 else "E"
+            place = f"{abs(trigger.latitude):g}°{north} {abs(trigger.longitude):g}°{east}"
+            return words.solar(trigger.event, place)
         case Union():
             return words.any_of([_said(part, words) for part in trigger.triggers])
         case Intersection():

@@ -138,6 +138,11 @@ class English:
     def instants(self, shown: Sequence[str], more: int) -> str:
         return f"once at {_listed([*shown, *([f'{more} more'] if more else [])])}"
 
+    def solar(self, event: str, place: str) -> str:
+        what, _, kind = event.partition("_")
+        name = f"{kind} {what}" if kind and what != "solar" else event.replace("_", " ")
+        return f"every day at {name} at {place}"
+
     def any_of(self, sentences: Sequence[str]) -> str:
         return "; or ".join(sentences)
 

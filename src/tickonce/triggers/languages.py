@@ -66,6 +66,9 @@ class Language(Protocol):
     def instants(self, shown: Sequence[str], more: int) -> str:
         """Say single instants, of which *more* are not shown."""
 
+    def solar(self, event: str, place: str) -> str:
+        """Say an event of the sun at a place."""
+
     def any_of(self, sentences: Sequence[str]) -> str:
         """Say a union."""
 

@@ -23,6 +23,7 @@ from tickonce.triggers.dialects import DIALECTS, read_unix_1
 from tickonce.triggers.every import Every
 from tickonce.triggers.instants import shown
 from tickonce.triggers.once import At
+from tickonce.triggers.solar import Solar
 from tickonce.triggers.zones import may_be_known_elsewhere
 
 
@@ -175,6 +176,11 @@ def _calendar_1(spec: Spec) -> CalendarInterval:
     )
 
 
+def _solar_1(spec: Spec) -> Solar:
+    _know(spec, "event", "latitude", "longitude")
+    return Solar(_text(spec, "event"), spec.get("latitude"), spec.get("longitude"))  # type: ignore[arg-type]
+
+
 def _combined_1(spec: Spec, kind: str, depth: int) -> Combined:
     _know(spec, "triggers")
     if depth > MOST_DEPTH:
@@ -210,6 +216,7 @@ _READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {
     ("every", 1): _every_1,
     ("at", 1): _at_1,
     ("calendar", 1): _calendar_1,
+    ("solar", 1): _solar_1,
 }
 
 

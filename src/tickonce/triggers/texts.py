@@ -13,6 +13,7 @@ from tickonce.triggers.dialects import DIALECTS
 from tickonce.triggers.every import Every
 from tickonce.triggers.instants import parse_instant, shown
 from tickonce.triggers.once import At
+from tickonce.triggers.solar import Solar
 
 #: Longer texts are refused unread.
 _MAX_LENGTH = 10_000
@@ -28,8 +29,8 @@ def parse_trigger(text: str) -> Trigger:
     It is a cron expression (``0 9 * * 1-5``, ``@daily``), with its dialect in front where that is needed
     (``quartz 0 0 9 ? * MON-FRI``) and its zone, if any, before everything (``CRON_TZ=Asia/Tokyo 0 5 * * *``);
     ``every 5m`` (or ``@every 5m``) of elapsed time; ``every 2 weeks at 09:00`` of the calendar, if wanted with
-    ``from 2026-01-05``, a date that is due, and ``in Asia/Shanghai``; or ``at`` with instants in ISO 8601 with an
-    offset, with commas between them.
+    ``from 2026-01-05``, a date that is due, and ``in Asia/Shanghai``; ``solar sunrise 31.23 121.47``, an event of the
+    sun at a latitude and longitude; or ``at`` with instants in ISO 8601 with an offset, with commas between them.
 
     Raises:
         TriggerError: *text* is none of these.
@@ -49,6 +50,8 @@ def parse_trigger(text: str) -> Trigger:
     match word.lower():
         case "every" | "@every":
             return _parse_every(tail)
+        case "solar":
+            return _parse_solar(tail)
         case "at":
             return At(*(each for each in tail.split(",") if each.strip()))
         case _:
@@ -64,6 +67,16 @@ def _parse_cron(text: str, tz: str | None) -> Cron:
     except TriggerError as error:
         meant = _meant(text.strip())
         raise TriggerError(f"{error}. Did you mean {meant!r}?") if meant else error from None
+
+
+def _parse_solar(text: str) -> Solar:
+    try:
+        event, latitude, longitude = text.split(" ")
+        return Solar(event, float(latitude), float(longitude))
+    except ValueError:
+        raise TriggerError(
+            f"write an event and its place, such as 'solar sunrise 31.23 121.47', not {text[:60]!r}"
+        ) from None
 
 
 def _parse_every(text: str) -> Every | CalendarInterval:

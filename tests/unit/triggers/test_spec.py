@@ -27,6 +27,7 @@ from tickonce.triggers import (
     intersection,
     load_trigger,
     parse_trigger,
+    solar,
     trigger_from_spec,
     union,
 )
@@ -41,6 +42,7 @@ EVERY: dict[str, Any] = {"kind": "every", "version": 1, "period": "5m"}
 MONTHLY: dict[str, Any] = {"kind": "calendar", "version": 1, "months": 1, "anchor": "2026-01-31"}
 PLANT: dict[str, Any] = {"days": "working", "name": "x", "years": [2026, 2027], "holidays": [], "unknown": "hold"}
 ON_DAYS: dict[str, Any] = {"kind": "on_days", "version": 1, "trigger": EVERY, "calendar": PLANT, "condition": "only"}
+SUN: dict[str, Any] = {"kind": "solar", "version": 1, "event": "sunrise", "latitude": 31.23, "longitude": 121.47}
 UNION: dict[str, Any] = {"kind": "union", "version": 1, "triggers": [EVERY, CRON]}
 AT: dict[str, Any] = {"kind": "at", "version": 1, "instants": ["2026-12-01T01:00:00Z"]}
 
@@ -68,6 +70,7 @@ def test_every_kind_and_field_is_kept():
         ("at", 1): ("instants",),
         ("calendar", 1): ("months", "days", "at", "anchor", "overflow", "tz", "gap", "fold"),
         ("on_days", 1): ("trigger", "calendar", "condition", "move", "tz"),
+        ("solar", 1): ("event", "latitude", "longitude"),
         ("union", 1): ("triggers",),
         ("intersection", 1): ("triggers",),
         ("but_not", 1): ("triggers",),
@@ -104,7 +107,9 @@ def test_the_json_form_names_what_is_not_at_its_default(trigger, spec):
 # -- what is not known, and what is wrong ------------------------------------------------------
 
 UNKNOWN = [
-    {"kind": "solar", "version": 1, "event": "sunrise"},
+    {"kind": "lunar", "version": 1, "event": "full"},
+    SUN | {"version": 2},
+    SUN | {"offset": "30m"},
     CRON | {"version": 3},
     CRON | {"version": 2, "dialect": "systemd"},
     CRON | {"dialect": "quartz"},
@@ -125,6 +130,11 @@ UNKNOWN = [
     UNION | {"triggers": [EVERY, {"kind": "moon", "version": 1}]},  # a whole is known when all of its parts are
 ]
 WRONG = [
+    (SUN | {"event": "moonrise"}, "event: 'moonrise' is not known"),
+    (SUN | {"event": None}, "event: text is needed"),
+    (SUN | {"latitude": 91}, "latitude: degrees from -90 to 90"),
+    (SUN | {"longitude": "121"}, "longitude: degrees"),
+    (SUN | {"longitude": True}, "longitude: degrees"),
     ({}, "kind: a trigger's spec needs one"),
     ({"version": 1}, "kind"),
     ({"kind": 5, "version": 1}, "kind"),
@@ -301,6 +311,7 @@ def test_any_json_is_loaded_or_refused_and_comes_back_untouched(spec):
         ("every day at 09:00", calendar_interval(days=1, at="09:00")),
         ("every 2 weeks at 9:00:30 from 2026-01-06", calendar_interval(weeks=2, at="09:00:30", anchor="2026-01-06")),
         ("every 3 months at 18:00 in Asia/Shanghai", calendar_interval(months=3, at="18:00", tz="Asia/Shanghai")),
+        ("solar sunrise 31.23 121.47", solar("sunrise", 31.23, 121.47)),
         ("Every Year at 00:00", calendar_interval(years=1)),
         ("at 2026-12-01T09:00+08:00", at("2026-12-01T01:00Z")),
         ("at 2026-12-01 09:00+08:00", at("2026-12-01T01:00Z")),
@@ -324,6 +335,10 @@ def test_text(text, trigger):
         ("every 2 weeks at 25:00", "'25:00' is not a time of day"),
         ("every month at 09:00 from 2026-02-30", "'2026-02-30' is not a date"),
         ("every month at 09:00 in Asia/Shangai", "Did you mean 'Asia/Shanghai'"),
+        ("solar sunrise", "such as 'solar sunrise 31.23 121.47'"),
+        ("solar sunrise a b", "such as 'solar sunrise 31.23 121.47'"),
+        ("solar sunset nan 0", "latitude: degrees"),
+        ("solar moonrise 1 2", "'moonrise' is not known; allowed dawn_astronomical"),
         ("every fortnight", "'fortnight' is not a length"),
         ("at", "an instant is needed"),
         ("at ,", "an instant is needed"),
