@@ -478,3 +478,21 @@ class _Breaking:
 
     def resolved(self, *, schedule_id, tz):
         return self
+
+
+class TestANodeThatNobodySaw:
+    def test_what_it_held_is_recovered_within_a_lease_and_two_seconds(self, fleet, jobs, add):
+        """It joined, took a run and left between two beats of the only other node."""
+        add("slow", every("1d"))
+        fleet.hints = False
+        fleet.node(jobs)
+        fleet.run_for(timedelta(seconds=6))
+        fleet.takes = timedelta(hours=1)
+        brief = fleet.node(jobs)
+        fleet.store.change("slow", RunNow(schedule_id="slow", key="k"))
+        brief.engine.worker.want_claim()
+        brief.engine.loops["work"]()
+        assert [run.node for run in fleet.runs()] == [brief.id]
+        brief.leave()
+        fleet.run_for(LEASE + 2 * SECOND)
+        assert [(run.state, run.losses) for run in fleet.runs()] == [(RunState.SUCCEEDED, 1)]

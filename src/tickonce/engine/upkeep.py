@@ -19,8 +19,6 @@ from tickonce.ports import Clock, ScheduleFilter, Store
 
 _log = logging.getLogger("tickonce.node")
 
-#: How often runs of nodes that are not alive are looked for, whatever one knows of the nodes.
-RECOVER_EVERY = timedelta(seconds=30)
 #: How often pending runs are ended that are too late to start.
 LAPSE_EVERY = timedelta(seconds=60)
 #: How often the schedules that this node declares are marked as seen.
@@ -82,7 +80,8 @@ class Upkeep:
             self._recover_at = now
             self._reconcile()
         if now >= self._recover_at:
-            self._recover_at = now + RECOVER_EVERY
+            # Each lease, whatever one knows of the nodes: one that came and went between two beats was never seen here.
+            self._recover_at = now + self._config.lease
             self._recover()
         if now >= self._lapse_at:
             self._lapse_at = now + LAPSE_EVERY
