@@ -255,7 +255,8 @@ def _start_by(policy: Policy, due: datetime, scheduled_time: datetime, after: da
     """Return when a fire is too late to start, given the scheduled time of the next one."""
     within = policy.start_within
     if within is None and policy.misfire is not Misfire.ALL and after is not None:
-        within = max(after - scheduled_time, LEAST_START_WITHIN)
+        # What is found on time, up to *grace* late, must still have time to start.
+        within = max(after - scheduled_time, LEAST_START_WITHIN, 2 * policy.grace)
     return None if within is None else due + within
 
 

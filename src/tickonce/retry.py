@@ -36,6 +36,10 @@ class Retry:
             raise DefinitionError(f"retries must not be negative, got {self.times}")
         if self.delay < timedelta(0) or self.limit < timedelta(0):
             raise DefinitionError(f"retry delay and limit must not be negative, got {self.delay} and {self.limit}")
+        if max(self.delay, self.limit) > timedelta(days=36_525):
+            raise DefinitionError(
+                f"retry delay and limit must be at most 36525 days, got {self.delay} and {self.limit}"
+            )
         if self.kind not in ("fixed", "exponential"):
             raise DefinitionError(f"retry kind must be 'fixed' or 'exponential', got {self.kind!r}")
         if not 0 <= self.jitter <= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -176,3 +177,30 @@ def test_a_run_that_was_asked_to_cancel_before_it_began_never_begins(fleet, jobs
     fleet.run_for(40 * SECOND)
     assert only_run(fleet, "a").state is RunState.CANCELLED
     assert fleet.ledger == []
+
+
+def test_an_outcome_that_cannot_be_told_of_is_an_outcome(fleet, jobs, caplog):
+    """A log filter with a bug, an exception whose text raises: the run has failed, and its slot is free."""
+
+    class Untellable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    @jobs.job(name="bad")
+    def bad() -> None:
+        raise Untellable
+
+    put(fleet, "bad", "bad")
+    node = fleet.node(jobs)
+    log = logging.getLogger("tickonce.run")
+    log.addFilter(_broken)
+    try:
+        fleet.run_for(5 * SECOND)
+    finally:
+        log.removeFilter(_broken)
+    assert only_run(fleet, "bad").state is RunState.FAILED
+    assert node.engine.worker.busy == 0
+
+
+def _broken(record: logging.LogRecord) -> bool:
+    raise KeyError("a filter with a bug")

@@ -14,6 +14,7 @@ import pytest
 from tickonce.config import NodeConfig
 from tickonce.definitions import form_of, hash_of
 from tickonce.editing import Amend, Create, Declare, Pause, Remove, Resume, RunNow
+from tickonce.errors import StoreBusy
 from tickonce.model import Change, Definition, Node, Policy, RunState, ScheduleState, bucket_of
 from tickonce.ports import Serves
 from tickonce.triggers import OpaqueTrigger, every
@@ -496,3 +497,97 @@ class TestANodeThatNobodySaw:
         brief.leave()
         fleet.run_for(LEASE + 2 * SECOND)
         assert [(run.state, run.losses) for run in fleet.runs()] == [(RunState.SUCCEEDED, 1)]
+
+
+class TestFaultsAroundARebirth:
+    def test_a_node_whose_rejoin_got_no_answer_launches_again(self, fleet, jobs, add):
+        add("beat", misfire="all", overlap="allow")
+        lonely, witness = fleet.node(jobs), fleet.node(jobs)
+        fleet.run_for(20 * SECOND)
+        lonely.paused = True
+        fleet.run_for(18 * SECOND)
+        lonely.paused = False
+        lonely.faults.cut_reply("join")
+        fleet.run_for(10 * SECOND)
+        witness.leave()
+        fleet.run_for(30 * SECOND)
+        assert fleet.runs()[-1].scheduled_time >= fleet.clock.wall() - 2 * SECOND
+        launched_once(fleet)
+
+    def test_a_start_that_fails_leaves_no_node_behind(self, fleet, jobs):
+        before = fleet.node(jobs)
+
+        def refused(*args, **kwargs):
+            raise StoreBusy("held by an application")
+
+        item = _declared(every("1h"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(fleet.store), "change", refused)
+            with pytest.raises(StoreBusy):
+                fleet.node(jobs, declares=[item])
+        assert [node.id for node in fleet.store.nodes() if node.state == "alive"] == [before.id]
+
+
+class TestFaultsOfUpkeep:
+    @pytest.mark.parametrize("verb", ["change", "schedules", "nodes"])
+    def test_a_definition_that_could_not_be_put_back_is_tried_again(self, fleet, jobs, verb):
+        old, new = _declared(every("1m")), _declared(every("2m"))
+        fresh = fleet.node(jobs, declares=[new])
+        late = fleet.node(jobs, declares=[old])
+        fleet.run_for(20 * SECOND)
+        fresh.faults.refuse(verb)
+        late.leave()
+        fleet.run_for(20 * SECOND)
+        assert fleet.schedule("report").trigger == new.definition.trigger
+
+    def test_all_that_is_too_late_to_start_lapses(self, fleet, jobs, add):
+        for number in range(1200):
+            add(f"s{number}", every("1h"), overlap="allow", start_within=10 * SECOND)
+            fleet.store.change(f"s{number}", RunNow(schedule_id=f"s{number}", key="k"))
+        runs = fleet.runs()
+        assert len(runs) == 1200
+        fleet.node(type(jobs)())  # it knows no job
+        fleet.run_until(datetime(2026, 11, 21, 14, 2, 30, tzinfo=UTC))
+        late = [run for run in fleet.runs() if run.source == "schedule"]
+        assert len(late) == 1200
+        assert {run.state for run in late} == {RunState.SKIPPED}
+
+
+class TestALongBacklog:
+    def test_no_launch_writes_more_than_a_store_can(self, fleet, jobs, add):
+        for number in range(30):
+            add(f"s{number}", misfire="all", overlap="allow", catch_up=timedelta(hours=1))
+        fleet.clock.advance(timedelta(minutes=10))
+        sizes = []
+        launch = fleet.store.launch
+
+        def counting(*args, **kwargs):
+            launched = launch(*args, **kwargs)
+            sizes.append(sum(len(change.runs) for change in launched.changes))
+            return launched
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fleet.store, "launch", counting)
+            fleet.node(jobs, config=NodeConfig(slots=1000))
+            fleet.run_for(SECOND)
+        assert max(sizes) <= 1100
+        assert sum(sizes) >= 30 * 600
+
+
+class TestEventsAfterALostReply:
+    def test_a_finish_whose_reply_was_lost_is_told_all_the_same(self, fleet, jobs, add):
+        add("beat", every("1h"))
+        node = fleet.node(jobs)
+        fleet.store.change("beat", RunNow(schedule_id="beat", key="k"))
+        node.faults.cut_reply("finish")
+        fleet.run_for(10 * SECOND)
+        assert [event.kind for event in node.events] == ["succeeded"]
+
+
+class TestGraceLongerThanThePeriod:
+    def test_what_an_outage_delayed_is_launched_and_can_start(self, fleet, jobs, add):
+        add("g", every("20s"), grace=timedelta(minutes=10))
+        fleet.clock.advance(timedelta(seconds=85))
+        fleet.node(jobs)
+        fleet.run_for(SECOND)
+        assert fleet.runs("g")[0].state is RunState.SUCCEEDED

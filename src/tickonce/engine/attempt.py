@@ -24,6 +24,7 @@ class Attempt:
     """Work for a runner. It asks *gate* once more just before the function is called, and hands its outcome to *ended*.
 
     Attributes:
+        came: Monotonic time at which the node took it.
         deadline: Monotonic time at which its timeout is over, once it has begun.
         overdue: It ignored its timeout and still runs.
     """
@@ -46,6 +47,7 @@ class Attempt:
         self.deadline: timedelta | None = None
         self.overdue = False
         self.begun = False
+        self.came = clock.monotonic()
         self._clock, self._time, self._gate, self._ended = clock, time, gate, ended
         self._started_at = run.started_at
 
@@ -84,7 +86,7 @@ class Attempt:
                 result = self.job.function(*args, **kwargs)
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # SystemExit in a job ends the job, not the node
-            outcome = self._failure(error)
+            outcome = self._failed(error)
         self._ended(self, outcome)
 
     async def perform_async(self) -> None:
@@ -104,7 +106,7 @@ class Attempt:
                 result = await self.job.function(*args, **kwargs)  # type: ignore[misc]  # it is a coroutine function
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # a cancelled task, too, has an outcome
-            outcome = self._failure(error)
+            outcome = self._failed(error)
         self._ended(self, outcome)
 
     def outcome(self, state: RunState, **more: object) -> Outcome:
@@ -135,6 +137,14 @@ class Attempt:
                 f"the job ended well, but its result cannot be kept: {error}; return None or plain JSON values"
             ) from error
         return self.outcome(RunState.SUCCEEDED, result=text)
+
+    def _failed(self, error: BaseException) -> Outcome:
+        """Return the outcome of a failure, whatever goes wrong in telling of it: a run without one is never over."""
+        try:
+            return self._failure(error)
+        except BaseException as fault:  # noqa: BLE001  # a log filter, a __str__, a traceback that cannot be formatted
+            text = f"{type(error).__name__}; its traceback could not be told: {type(fault).__name__}"
+            return self.outcome(RunState.FAILED, failed=True, error=text)
 
     def _failure(self, error: BaseException) -> Outcome:
         reason = self.context.cancel_reason

@@ -12,7 +12,6 @@ from tickonce.engine.lease import Lease, Witness
 from tickonce.engine.storetime import StoreTime
 from tickonce.engine.ticker import Ticker
 from tickonce.engine.worker import Worker
-from tickonce.errors import StoreError
 from tickonce.events import Event, Events
 from tickonce.model import Beat, Node, NodeState
 from tickonce.partition import shares
@@ -82,14 +81,8 @@ class Heart:
         self._worker.incarnation(node.id)
         self._node = node
         # The ticker follows only when the row is there: its launches carry the id.
-        answer = self._store.join(node)
-        self._ticker.node = node.id
-        self._ticker.up_since = self._ticker.up_since or answer.instant
-        self._lease.renewed(sent=sent)
         self._witness.broken()
-        self._witness.beaten(answer.instant, sent=sent)
-        self._beaten_at = sent
-        self._hear(answer, sent)
+        self._accepted(self._store.join(node), sent)
 
     def step(self) -> timedelta:
         """Beat; return how long to wait for the next one."""
@@ -109,10 +102,7 @@ class Heart:
         if not answer.alive:
             self._reborn()
             return SOONEST
-        self._lease.renewed(sent=now)
-        self._witness.beaten(answer.instant, sent=now)
-        self._beaten_at = now
-        self._hear(answer, now)
+        self._accepted(answer, now)
         return self._config.beat
 
     def _wait(self, now: timedelta) -> timedelta:
@@ -131,6 +121,15 @@ class Heart:
         )
         return self._node
 
+    def _accepted(self, answer: Beat, sent: timedelta) -> None:
+        # Also where the reply to a join was lost: the row is there, and the first beat that is accepted says so.
+        self._ticker.node = self._node.id
+        self._ticker.up_since = self._ticker.up_since or answer.instant
+        self._lease.renewed(sent=sent)
+        self._witness.beaten(answer.instant, sent=sent)
+        self._beaten_at = sent
+        self._hear(answer, sent)
+
     def _hear(self, answer: Beat, sent: timedelta) -> None:
         jumped = self._time.jumped
         self._time.learned(answer.instant, sent=sent)
@@ -141,11 +140,7 @@ class Heart:
             self._events.emit(Event(kind="clock_jump", reason=reason))
         self._worker.hear(answer.held)
         if self._worker.unknown(answer.held):
-            try:
-                self._worker.adopt()
-            except StoreError:
-                self.soon()
-                raise
+            self._worker.want_adoption()  # by the work thread: nothing that may wait has a place between two beats
         self._meet(answer.nodes, answer.instant)
         self._on_heard()
 

@@ -8,6 +8,7 @@ import platform
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -96,6 +97,7 @@ class EngineNode:
             worker=self.worker,
             events=events,
             on_unknown=self._ask_soon,
+            on_aside=self._signals["upkeep"].set,
         )
         self.heart = Heart(
             store,
@@ -123,6 +125,7 @@ class EngineNode:
             worker=self.worker,
             events=events,
             declares=declares,
+            asides=self.ticker.asides,
         )
 
     # -- what one may ask ----------------------------------------------------------------------
@@ -166,7 +169,13 @@ class EngineNode:
         sent = self._clock.monotonic()
         self.time.learned(self._store.instant(), sent=sent)
         self.heart.join()
-        self.upkeep.declare()
+        try:
+            self.upkeep.declare()
+        except BaseException:
+            # Nothing was started, so nobody must take this node for one that serves its buckets.
+            with suppress(StoreError):
+                self._store.leave(self.id)
+            raise
 
     @property
     def loops(self) -> dict[str, Callable[[], timedelta]]:
@@ -249,6 +258,7 @@ class EngineNode:
     def _work(self) -> timedelta:
         """Write outcomes, claim runs, watch timeouts."""
         self.writer.write()
+        self.worker.adopt()
         self.worker.claim()
         waits = (self.worker.watch(), self.writer.write_notes())
         if self.writer.kept:

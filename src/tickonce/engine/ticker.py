@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -31,6 +32,9 @@ UNBOUNDED_EVERY = timedelta(minutes=1)
 REMEMBERED = timedelta(minutes=10)
 #: A pass that takes longer says that this node does not keep up: it then owns no buckets.
 STUCK_AFTER = timedelta(seconds=2)
+#: Fires launched in one step at most, or a plan's more: after a long outage a batch may owe a hundred for each of its
+#: schedules, which is more than a store writes before the step's deadline.
+MOST_FIRES = 1_000
 
 _ZERO = timedelta(0)
 
@@ -49,15 +53,18 @@ class Ticker:
         worker: Worker,
         events: Events,
         on_unknown: Callable[[], None],
+        on_aside: Callable[[], None],
     ) -> None:
         self._store, self._config, self._clock = store, config, clock
         self._time, self._lease, self._worker, self._events = time, lease, worker, events
-        self._on_unknown = on_unknown
+        self._on_unknown, self._on_aside = on_unknown, on_aside
         self._waits: dict[str, tuple[timedelta, timedelta]] = {}
         self._moved: dict[str, tuple[datetime, timedelta]] = {}
         self._low: datetime | None = None
         self._unbounded_at = timedelta(days=-1)
         self._forgot_at = _ZERO
+        self._cut = False
+        self.asides: deque[SetAside] = deque()
         self._run_wait = FIRST_WAIT
         self._began: timedelta | None = None
         self._wakes_at: timedelta | None = None
@@ -125,7 +132,12 @@ class Ticker:
     def _plans(self, poll: Poll) -> list[Plan]:
         plans: list[Plan] = []
         behind: dict[str, datetime] = {}
+        self._cut = False
+        fires = 0
         for schedule in poll.due:
+            if fires >= MOST_FIRES:
+                self._cut = True  # the rest in the next pass, at once
+                break
             moved = self._moved.get(schedule.id)
             if moved is not None and schedule.watermark < moved[0]:
                 behind[schedule.id] = moved[0]
@@ -135,6 +147,7 @@ class Ticker:
                 planned = self._plan(schedule, poll.instant)
                 if planned is not None:
                     plans.append(planned)
+                    fires += len(planned.fires)
         if behind:
             self._rewound(behind)
         return plans
@@ -146,10 +159,13 @@ class Ticker:
             self._leave(schedule.id, LEFT_TO_OTHERS)
         except Exception as error:  # noqa: BLE001  # whatever a trigger raises harms its schedule alone
             self._put_off(schedule.id)
+            if any(item.schedule_id == schedule.id for item in self.asides):
+                return None
             _log.exception("schedule %r is set aside: its trigger raised", schedule.id)
             reason = f"trigger raised {type(error).__name__}: {error}"[:500]
-            self._store.change(schedule.id, SetAside(schedule_id=schedule.id, version=schedule.version, reason=reason))
-            self._events.emit(Event(kind="set_aside", schedule_id=schedule.id, reason=reason))
+            # Written by the upkeep: a caller's transaction may hold the row, and nobody else's fires wait for that.
+            self.asides.append(SetAside(schedule_id=schedule.id, version=schedule.version, reason=reason))
+            self._on_aside()
         else:
             if planned is None:
                 self._put_off(schedule.id)
@@ -232,7 +248,7 @@ class Ticker:
         return soonest
 
     def _next(self, poll: Poll, soonest: datetime | None) -> timedelta:
-        if poll.more:
+        if poll.more or self._cut:
             return _ZERO
         instant, now = self._time.now(), self._clock.monotonic()
         wait = self._poll_every
@@ -250,7 +266,7 @@ class Ticker:
             self._run_wait = FIRST_WAIT
             return due - instant
         self._worker.want_claim()
-        if not self._worker.free:
+        if not self._worker.room:
             return self._poll_every  # the slot that becomes free claims by itself
         # Should the claim bring nothing (rows locked, another node faster), look again, less and less often.
         wait, self._run_wait = self._run_wait, min(self._run_wait * 2, LONGEST_WAIT)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tickonce.config import NodeConfig
-from tickonce.editing import Declare
+from tickonce.editing import Declare, SetAside
 from tickonce.engine.beat import Heart
 from tickonce.engine.lease import Lease, Witness
 from tickonce.engine.storetime import StoreTime
@@ -53,11 +54,12 @@ class Upkeep:
         worker: Worker,
         events: Events,
         declares: Callable[[], Sequence[Declare]],
+        asides: deque[SetAside],
     ) -> None:
         self._store, self._config, self._clock = store, config, clock
         self._time, self._lease, self._witness = time, lease, witness
         self._heart, self._worker, self._events = heart, worker, events
-        self._declares = declares
+        self._declares, self._asides = declares, asides
         now = clock.monotonic()
         self._recover_at = now
         self._lapse_at = now + LAPSE_EVERY
@@ -75,17 +77,22 @@ class Upkeep:
         if not self._lease.holds(now):
             return self._config.blind_poll
         self._judge()
+        self._set_aside()
         if self._members_changed:
-            self._members_changed = False
             self._recover_at = now
-            self._reconcile()
+            self._members_changed = False
+            try:
+                self._reconcile()
+            except BaseException:
+                self._members_changed = True
+                raise
         if now >= self._recover_at:
             # Each lease, whatever one knows of the nodes: one that came and went between two beats was never seen here.
             self._recover_at = now + self._config.lease
             self._recover()
         if now >= self._lapse_at:
             self._lapse_at = now + LAPSE_EVERY
-            self._tell(self._store.lapse(limit=CHUNK))
+            self._all_of(self._store.lapse)
         if now >= self._seen_at:
             self._seen_at = now + SEEN_EVERY
             self._store.seen([item.schedule_id for item in self._declares()], older_than=SEEN_EVERY / 2)
@@ -121,14 +128,26 @@ class Upkeep:
             self._recover_at = _ZERO
         self._heart.soon()
 
+    def _set_aside(self) -> None:
+        while self._asides:
+            item = self._asides[0]
+            self._store.change(item.schedule_id, item)
+            self._asides.popleft()
+            self._events.emit(Event(kind="set_aside", schedule_id=item.schedule_id, reason=item.reason))
+
     def _recover(self) -> None:
+        if any(run.state is RunState.PENDING for run in self._all_of(self._store.recover)):
+            self._worker.want_claim()
+
+    def _all_of(self, step: Callable[..., list[Run]]) -> list[Run]:
+        """Repeat *step*, a chunk at a time, until nothing is left for it."""
+        found: list[Run] = []
         while True:
-            runs = self._store.recover(limit=CHUNK)
+            runs = step(limit=CHUNK)
             self._tell(runs)
-            if any(run.state is RunState.PENDING for run in runs):
-                self._worker.want_claim()
+            found += runs
             if len(runs) < CHUNK:
-                return
+                return found
 
     def _tell(self, runs: Sequence[Run]) -> None:
         for run in runs:

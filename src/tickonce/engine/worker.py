@@ -14,6 +14,7 @@ from tickonce.config import NodeConfig
 from tickonce.engine.attempt import Attempt
 from tickonce.engine.door import Door
 from tickonce.engine.lease import Lease
+from tickonce.engine.pace import LONGEST_WAIT, Pace
 from tickonce.engine.storetime import StoreTime
 from tickonce.engine.writer import Writer
 from tickonce.errors import StoreError
@@ -26,11 +27,17 @@ _log = logging.getLogger("tickonce.run")
 
 Key: TypeAlias = tuple[str, int]
 
+#: How long a thread that was told of its timeout may take to end before it is called overdue.
+TOLD = timedelta(seconds=1)
+
 _NOTHING = Serves(jobs=frozenset(), queues=frozenset())
 
 
 class Worker:
     """Carries out runs that the store says this node holds, at most *slots* at a time.
+
+    While its runs end fast it takes a few more than it has slots for, see ``Pace``; these wait here, for a second at
+    most.
 
     A slot is busy from the moment a run is handed to a runner until its function has ended, whatever the store thinks
     of it meanwhile: a thread that ignores its timeout, or that a dead incarnation left behind, still takes its place.
@@ -56,11 +63,13 @@ class Worker:
         self._lock = threading.Lock()
         self._active: dict[Key, Attempt] = {}
         self._waiting: deque[Attempt] = deque()
+        self._pace = Pace()
         self._reserved = 0
         self._node: NodeId = ""
         self._stopping = False
         self._fuse = True
         self._claim_wanted = False
+        self._adoption_wanted = False
         self.idle = clock.signal()
         writer.on_written = self._written
 
@@ -79,22 +88,22 @@ class Worker:
         return len(self._active)
 
     @property
-    def free(self) -> int:
-        """Slots that a claim could fill."""
+    def room(self) -> int:
+        """How many runs a claim could bring."""
         with self._lock:
-            return self._free()
+            return self._room()
 
     def reserve(self) -> int:
-        """Take all free slots for a launch, or none while older runs are waiting to be claimed."""
+        """Take all the room there is for a launch, or none while older runs are waiting to be claimed."""
         with self._lock:
             if self._stopping or not self._fuse:
                 return 0
-            free = self._free()
-            self._reserved += free
-            return free
+            room = self._room()
+            self._reserved += room
+            return room
 
     def release(self, reserved: int) -> None:
-        """Give back slots that a launch did not use."""
+        """Give back room that a launch did not use."""
         if reserved:
             with self._lock:
                 self._reserved -= reserved
@@ -106,8 +115,9 @@ class Worker:
                 self._waiting.clear()
             self._node = node
 
-    def _free(self) -> int:
-        return max(0, self._config.slots - len(self._active) - len(self._waiting) - self._reserved)
+    def _room(self) -> int:
+        taken = len(self._active) + len(self._waiting) + self._reserved
+        return max(0, self._config.slots + self._pace.ahead(self._clock.monotonic()) - taken)
 
     # -- work comes in -----------------------------------------------------------------------
 
@@ -124,9 +134,17 @@ class Worker:
         """Whether the store says that we hold something that never came through the door."""
         return any(not self._door.knows(item.token, item.attempt) for item in held)
 
+    def want_adoption(self) -> None:
+        """The store says that we hold something that we do not know."""
+        self._adoption_wanted = True
+        self._writer.wake()
+
     def adopt(self) -> None:
         """Start what the store says we hold and we do not know: the reply that told us was lost."""
+        if not self._adoption_wanted:
+            return
         runs = self._store.held(self._node)
+        self._adoption_wanted = False
         found = [run for run in runs if not self._door.knows(run.token, run.attempt)]
         if found:
             _log.warning("adopting %d run(s) whose launch or claim got no answer: %s", len(found), found[0].token)
@@ -144,11 +162,11 @@ class Worker:
         self._writer.wake()
 
     def claim(self) -> None:
-        """Fill free slots with pending runs, if there may be any; the work thread calls this at each pass."""
+        """Fill the room there is with pending runs, if there may be any; the work thread calls this at each pass."""
         if not self._claim_wanted or self._stopping or not self._lease.holds(self._clock.monotonic()):
             return
         with self._lock:
-            limit = self._free()
+            limit = self._room()
             self._reserved += limit
         if not limit:
             return
@@ -242,7 +260,8 @@ class Worker:
 
     def _forget(self, attempt: Attempt) -> None:
         with self._lock:
-            self._active.pop(attempt.key, None)
+            if self._active.pop(attempt.key, None) is not None and attempt.begun:
+                self._pace.ended()
             begin = self._next()
             idle = not self._active and not self._waiting
         self._begin(begin)
@@ -284,14 +303,33 @@ class Worker:
             elif soonest is None or attempt.deadline < soonest:
                 soonest = attempt.deadline
         if holds and self._waiting:
-            with self._lock:
-                begin = self._next()
-            self._begin(begin)
+            soonest = self._attend(now, soonest)
         return None if soonest is None else soonest - now
 
+    def _attend(self, now: timedelta, soonest: timedelta | None) -> timedelta | None:
+        """Begin what waits, as far as there are slots; hand back what has waited for too long."""
+        with self._lock:
+            begin = self._next()
+            back = [attempt for attempt in self._waiting if attempt.came + LONGEST_WAIT <= now]
+            for attempt in back:
+                self._waiting.remove(attempt)
+            oldest = min((attempt.came for attempt in self._waiting), default=None)
+        self._begin(begin)
+        for attempt in back:
+            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
+        if oldest is None:
+            return soonest
+        return oldest + LONGEST_WAIT if soonest is None else min(soonest, oldest + LONGEST_WAIT)
+
     def _overdue(self, attempt: Attempt) -> None:
+        if not attempt.context.cancelled:
+            attempt.stop("timeout")
+            if not attempt.job.is_async:
+                # Told; whoever asks for it ends soon, and is not called overdue.
+                attempt.deadline = self._clock.monotonic() + TOLD
+                self._writer.wake()
+                return
         attempt.overdue = True
-        attempt.stop("timeout")
         if attempt.job.is_async:
             return
         _log.warning(

@@ -38,6 +38,7 @@ class Writer:
         self._store, self._clock, self._events, self._signal = store, clock, events, signal
         self._outcomes: deque[tuple[Outcome, Run]] = deque()
         self._notes: dict[tuple[str, int], tuple[NodeId, dict[str, object]]] = {}
+        self._unanswered: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._progress_at = timedelta(days=-1)
         self.on_written: Callable[[list[Outcome]], None] = lambda _: None
@@ -82,10 +83,11 @@ class Writer:
             accepted = self._store.finish(outcomes)
         except BaseException:
             self._outcomes.extendleft(reversed(group))
+            self._unanswered.update((item.token, item.attempt) for item in outcomes)
             raise
         self.on_written(outcomes)
         for (outcome, run), taken in zip(group, accepted, strict=True):
-            self._tell(outcome, run, taken=taken)
+            self._tell(outcome, run, taken=taken or self._taken_before(outcome))
 
     def write_notes(self) -> timedelta | None:
         """Write notes on running attempts, progress at most once a second; return when there is more to write."""
@@ -102,8 +104,23 @@ class Writer:
             try:
                 self._store.note(node, token, attempt, **fields)  # type: ignore[arg-type]
             except StoreError:
-                _log.debug("a note on %s was not written", token, exc_info=True)
+                _log.debug("a note on %s was not written; it is kept", token, exc_info=True)
+                with self._lock:
+                    kept = self._notes.get((token, attempt), (node, {}))[1]
+                    self._notes[token, attempt] = (node, {**fields, **kept})
+                return PROGRESS_EVERY
         return None
+
+    def _taken_before(self, outcome: Outcome) -> bool:
+        """Whether an outcome that does not match any more was written by a call whose reply was lost."""
+        if (outcome.token, outcome.attempt) not in self._unanswered:
+            return False
+        self._unanswered.discard((outcome.token, outcome.attempt))
+        try:
+            found = self._store.run(outcome.token)
+        except StoreError:
+            return False
+        return found is not None and (found.attempt, found.state) == (outcome.attempt, outcome.state)
 
     def _note(self, run: Run, node: NodeId, **fields: object) -> None:
         with self._lock:

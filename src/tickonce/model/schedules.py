@@ -25,6 +25,10 @@ _CHOICES: dict[str, type[StrEnum]] = {
 }
 
 
+#: No duration of a schedule is longer: a century, so that no sum with an instant leaves the calendar.
+LONGEST = timedelta(days=36_525)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How fires of a schedule are launched and its runs carried out.
@@ -35,7 +39,7 @@ class Policy:
         grace: How late a fire may be found and still count as on time.
         catch_up: How far back ``misfire="all"`` reaches.
         start_within: A pending run not started this long after its due time ends as skipped. None: one period of
-            the trigger, at least a minute; with ``misfire="all"`` never.
+            the trigger, at least a minute and twice *grace*; with ``misfire="all"`` never.
         timeout: How long one attempt may take. None: the job's own, else no limit.
         retry: When and how often a failed run is tried again. None: the job's own, else never.
         on_lost: What happens to a run whose node is gone.
@@ -68,6 +72,10 @@ class Policy:
             value = getattr(self, name)
             if value is not None and value <= timedelta(0):
                 raise DefinitionError(f"{name} must be longer than zero, got {value}")
+        for name in ("grace", "catch_up", "start_within", "timeout"):
+            value = getattr(self, name)
+            if value is not None and value > LONGEST:
+                raise DefinitionError(f"{name} must be at most {LONGEST.days} days, got {value}")
         if self.max_losses < 0:
             raise DefinitionError(f"max_losses must not be negative, got {self.max_losses}")
 
@@ -117,6 +125,8 @@ class Definition:
 
     def __post_init__(self) -> None:
         check_id(self.queue)
+        if self.jitter > LONGEST:
+            raise DefinitionError(f"jitter must be at most {LONGEST.days} days, got {self.jitter}")
         if self.jitter < timedelta(0):
             raise DefinitionError(f"jitter must not be negative, got {self.jitter}")
         for name in ("start", "end"):
