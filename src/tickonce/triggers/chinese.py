@@ -157,6 +157,10 @@ class Chinese:
     def solar(self, event: str, place: str) -> str:
         return f"每天 {place} 的{_EVENTS[event]}"
 
+    def rule(self, parts: str, start: datetime, zone: str) -> str:
+        text = f"自 {start:%Y-%m-%d %H:%M:%S} 起按重复规则 {parts}"
+        return f"{text}（{zone} 时间）" if zone else text
+
     def any_of(self, sentences: Sequence[str]) -> str:
         return "；或 ".join(sentences)
 

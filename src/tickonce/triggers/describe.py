@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from itertools import product
 from typing import Literal, TypeAlias, get_args
 
@@ -15,9 +15,10 @@ from tickonce.triggers.cron import Cron
 from tickonce.triggers.days import OnDays
 from tickonce.triggers.english import English
 from tickonce.triggers.every import Every
-from tickonce.triggers.instants import format_instant
+from tickonce.triggers.instants import EPOCH, format_instant
 from tickonce.triggers.languages import Language
 from tickonce.triggers.once import At
+from tickonce.triggers.rrule import RRule
 from tickonce.triggers.shapes import All, Run, Shape, Steps, These, shape_of
 from tickonce.triggers.solar import Solar
 
@@ -72,6 +73,12 @@ def _said(trigger: Trigger, words: Language) -> str:
         case At():
             shown = [format_instant(each) for each in trigger.instants[:_SHOWN_INSTANTS]]
             return words.instants(shown, len(trigger.instants) - len(shown))
+        case RRule():
+            read = trigger.read
+            parts = " ".join(line for line in read.text.split("\n") if not line.startswith("DTSTART"))
+            text = words.rule(parts, EPOCH + timedelta(seconds=read.start), trigger.tz or "")
+            gap = trigger.gap if trigger.gap != "after" else None
+            return words.with_policies(text, gap=gap, fold=trigger.fold if trigger.fold != "once" else None)
         case Solar():
             north, east = "S" if trigger.latitude < 0 else "N", "W" if trigger.longitude < 0 else "E"
             place = f"{abs(trigger.latitude):g}°{north} {abs(trigger.longitude):g}°{east}"

@@ -143,6 +143,10 @@ class English:
         name = f"{kind} {what}" if kind and what != "solar" else event.replace("_", " ")
         return f"every day at {name} at {place}"
 
+    def rule(self, parts: str, start: datetime, zone: str) -> str:
+        text = f"by the recurrence rule {parts} from {start:%Y-%m-%d %H:%M:%S}"
+        return f"{text}, {zone} time" if zone else text
+
     def any_of(self, sentences: Sequence[str]) -> str:
         return "; or ".join(sentences)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from tickonce.errors import TriggerError
@@ -17,7 +18,11 @@ from tickonce.triggers.days import HELD, OnDays
 from tickonce.triggers.describe import Lang, describe, language
 from tickonce.triggers.instants import EPOCH, seconds_before
 from tickonce.triggers.languages import Language
+from tickonce.triggers.rrule import RRule
 from tickonce.triggers.zones import Zone, zone_name
+
+_OfTheWall: TypeAlias = "Cron | CalendarInterval | RRule"
+_OF_THE_WALL = (Cron, CalendarInterval, RRule)
 
 #: Notes, and fires of one schedule on one day, that are shown one by one.
 _SHOWN = 6
@@ -92,7 +97,7 @@ def explain(
         'Sun 8 Mar 2026: 02:30 does not exist in America/New_York, runs at 03:00'
     """
     text = describe(trigger, lang)
-    walls = [part for part in _plain_parts(trigger) if isinstance(part, Cron | CalendarInterval)]
+    walls = [part for part in _plain_parts(trigger) if isinstance(part, _OF_THE_WALL)]
     zone = ZoneInfo(walls[0].zone.name if walls else tz or "UTC")
     words = language(lang)
     instants = next_fires(trigger, count, after=after)
@@ -113,7 +118,7 @@ def _plain_parts(trigger: Trigger) -> list[Trigger]:
     return [plain for part in parts for plain in _plain_parts(part)]
 
 
-def _note(walls: list[Cron | CalendarInterval], instant: datetime, words: Language) -> str:
+def _note(walls: list[_OfTheWall], instant: datetime, words: Language) -> str:
     second = seconds_before(instant)
     for part in walls:
         if part.next_after(instant - timedelta(microseconds=1)) != instant:
@@ -133,7 +138,7 @@ def _note(walls: list[Cron | CalendarInterval], instant: datetime, words: Langua
     return ""
 
 
-def _left_out(walls: list[Cron | CalendarInterval], after: datetime, last: datetime, words: Language) -> list[str]:
+def _left_out(walls: list[_OfTheWall], after: datetime, last: datetime, words: Language) -> list[str]:
     """Return a note for each gap between the two instants that swallows a fixed time of day."""
     notes: list[str] = []
     for part in walls:
@@ -150,8 +155,14 @@ def _left_out(walls: list[Cron | CalendarInterval], after: datetime, last: datet
     return notes
 
 
-def _walls_of(part: Cron | CalendarInterval) -> Walls:
-    return part if isinstance(part, CalendarInterval) else part.reading.walls
+def _walls_of(part: _OfTheWall) -> Walls:
+    match part:
+        case Cron():
+            return part.reading.walls
+        case RRule():
+            return part.walls
+        case CalendarInterval():
+            return part
 
 
 def _times_of(zone: Zone, wall: int) -> list[int]:

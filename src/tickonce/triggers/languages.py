@@ -69,6 +69,9 @@ class Language(Protocol):
     def solar(self, event: str, place: str) -> str:
         """Say an event of the sun at a place."""
 
+    def rule(self, parts: str, start: datetime, zone: str) -> str:
+        """Say a recurrence rule, whose parts stay as they are written."""
+
     def any_of(self, sentences: Sequence[str]) -> str:
         """Say a union."""
 

@@ -181,6 +181,13 @@ def _solar_1(spec: Spec) -> Solar:
     return Solar(_text(spec, "event"), spec.get("latitude"), spec.get("longitude"))  # type: ignore[arg-type]
 
 
+def _rrule_1(spec: Spec) -> Trigger:
+    from tickonce.triggers.rrule import RRule  # loaded by those who use it
+
+    _know(spec, "rule", "tz", "gap", "fold")
+    return RRule(_text(spec, "rule"), _zone(spec), _text_or_none(spec, "gap"), _text_or_none(spec, "fold"))
+
+
 def _combined_1(spec: Spec, kind: str, depth: int) -> Combined:
     _know(spec, "triggers")
     if depth > MOST_DEPTH:
@@ -216,6 +223,7 @@ _READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {
     ("every", 1): _every_1,
     ("at", 1): _at_1,
     ("calendar", 1): _calendar_1,
+    ("rrule", 1): _rrule_1,
     ("solar", 1): _solar_1,
 }
 

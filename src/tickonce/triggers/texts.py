@@ -30,7 +30,8 @@ def parse_trigger(text: str) -> Trigger:
     (``quartz 0 0 9 ? * MON-FRI``) and its zone, if any, before everything (``CRON_TZ=Asia/Tokyo 0 5 * * *``);
     ``every 5m`` (or ``@every 5m``) of elapsed time; ``every 2 weeks at 09:00`` of the calendar, if wanted with
     ``from 2026-01-05``, a date that is due, and ``in Asia/Shanghai``; ``solar sunrise 31.23 121.47``, an event of the
-    sun at a latitude and longitude; or ``at`` with instants in ISO 8601 with an offset, with commas between them.
+    sun at a latitude and longitude; ``DTSTART:... RRULE:...``, a recurrence rule; or ``at`` with instants in ISO 8601
+    with an offset, with commas between them.
 
     Raises:
         TriggerError: *text* is none of these.
@@ -47,6 +48,10 @@ def parse_trigger(text: str) -> Trigger:
     name, equals, tz = word.partition("=")
     if equals and name.upper() in {"CRON_TZ", "TZ"}:
         return _parse_cron(tail, tz)
+    if word.upper().startswith(("DTSTART", "RRULE:")):
+        from tickonce.triggers.rrule import RRule  # loaded by those who use it
+
+        return RRule(text)
     match word.lower():
         case "every" | "@every":
             return _parse_every(tail)

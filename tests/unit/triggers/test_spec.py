@@ -43,6 +43,7 @@ MONTHLY: dict[str, Any] = {"kind": "calendar", "version": 1, "months": 1, "ancho
 PLANT: dict[str, Any] = {"days": "working", "name": "x", "years": [2026, 2027], "holidays": [], "unknown": "hold"}
 ON_DAYS: dict[str, Any] = {"kind": "on_days", "version": 1, "trigger": EVERY, "calendar": PLANT, "condition": "only"}
 SUN: dict[str, Any] = {"kind": "solar", "version": 1, "event": "sunrise", "latitude": 31.23, "longitude": 121.47}
+RULE: dict[str, Any] = {"kind": "rrule", "version": 1, "rule": "DTSTART:20260101T090000\nRRULE:FREQ=DAILY"}
 UNION: dict[str, Any] = {"kind": "union", "version": 1, "triggers": [EVERY, CRON]}
 AT: dict[str, Any] = {"kind": "at", "version": 1, "instants": ["2026-12-01T01:00:00Z"]}
 
@@ -70,6 +71,7 @@ def test_every_kind_and_field_is_kept():
         ("at", 1): ("instants",),
         ("calendar", 1): ("months", "days", "at", "anchor", "overflow", "tz", "gap", "fold"),
         ("on_days", 1): ("trigger", "calendar", "condition", "move", "tz"),
+        ("rrule", 1): ("rule", "tz", "gap", "fold"),
         ("solar", 1): ("event", "latitude", "longitude"),
         ("union", 1): ("triggers",),
         ("intersection", 1): ("triggers",),
@@ -108,6 +110,8 @@ def test_the_json_form_names_what_is_not_at_its_default(trigger, spec):
 
 UNKNOWN = [
     {"kind": "lunar", "version": 1, "event": "full"},
+    RULE | {"version": 2},
+    RULE | {"until": 1},
     SUN | {"version": 2},
     SUN | {"offset": "30m"},
     CRON | {"version": 3},
@@ -130,6 +134,9 @@ UNKNOWN = [
     UNION | {"triggers": [EVERY, {"kind": "moon", "version": 1}]},  # a whole is known when all of its parts are
 ]
 WRONG = [
+    (RULE | {"rule": None}, "rule: text is needed"),
+    (RULE | {"rule": "FREQ=DAILY"}, "is not understood"),
+    (RULE | {"gap": "before"}, "gap: 'before'"),
     (SUN | {"event": "moonrise"}, "event: 'moonrise' is not known"),
     (SUN | {"event": None}, "event: text is needed"),
     (SUN | {"latitude": 91}, "latitude: degrees from -90 to 90"),
