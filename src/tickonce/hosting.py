@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from tickonce.clock import SYSTEM_CLOCK
 from tickonce.context import current_run
 from tickonce.errors import ConfigError, WrongState
 
@@ -24,6 +25,9 @@ _log = logging.getLogger("tickonce.scheduler")
 
 #: How long a node that nobody stopped may drain when the interpreter ends.
 DRAIN_AT_EXIT = timedelta(seconds=5)
+
+#: A signal so soon after the first is no second request.
+ECHO = timedelta(milliseconds=500)
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name))
 _STOPPED = 0
@@ -80,7 +84,6 @@ class Host:
         return self._stop(drain)
 
     def _stop(self, drain: timedelta | None) -> bool:
-        inbox = self._inbox
         try:
             with self._lock:
                 if self._node is not None:
@@ -88,6 +91,7 @@ class Host:
                     self._node = None
                 return self._ended
         finally:
+            inbox = self._inbox  # read last: serve() may have been on its way
             if inbox is not None:
                 inbox.put(_STOPPED)
 
@@ -105,20 +109,24 @@ class Host:
         # held there. SimpleQueue.put is made for that.
         inbox: SimpleQueue[int] = SimpleQueue()
         with self._signals(inbox):
-            node = self.start(make)
-            self._inbox = inbox
+            self._inbox = inbox  # before the node: a stop() that comes while it starts must be heard
+            node = None
             try:
+                node = self.start(make)
                 ready()
                 first = _next(inbox)
                 if first != _STOPPED:
                     _log.info("%s: the node stops; once more stops it at once", signal.Signals(first).name)
                     threading.Thread(target=self._stop, args=(drain,), name="tickonce-stop", daemon=True).start()
+                    since = SYSTEM_CLOCK.monotonic()
                     while (again := _next(inbox)) != _STOPPED:
+                        if SYSTEM_CLOCK.monotonic() - since < ECHO:
+                            continue  # one request by two ways: timeout(1) and others signal the whole group, too
                         _log.warning("%s again: the node stops at once", signal.Signals(again).name)
                         node.abort()
             finally:
                 self._inbox = None
-                if self._node is node:  # *ready* raised
+                if node is not None and self._node is node:  # *ready* raised, or a stop() came before the node
                     self._stop(drain)
         return self._ended
 

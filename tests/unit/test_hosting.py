@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 
 from tests.servers.waiting import wait_until
-from tickonce import Scheduler, every
+from tickonce import Scheduler, every, hosting
 from tickonce.errors import ConfigError, StoreUnavailable, WrongState
 from tickonce.model import NodeState, RunState
 
@@ -198,7 +198,21 @@ def test_the_first_signal_lets_what_runs_end(scheduler, number):
     assert scheduler.run(held.run.token).state is RunState.SUCCEEDED
 
 
-def test_the_second_signal_stops_at_once(scheduler):
+def test_a_signal_that_comes_by_two_ways_is_one_request(scheduler):
+    """timeout(1) and other wrappers signal the child and its group."""
+    held = Held(scheduler)
+    in_thread(
+        lambda: held.begun.wait(PATIENCE_S),
+        send(signal.SIGTERM),
+        lambda: wait_until(lambda: states(scheduler) == [NodeState.LEAVING], "leaving"),
+        send(signal.SIGTERM),
+        held.go_on.set,
+    )
+    assert scheduler.serve(drain="10m")
+
+
+def test_the_second_signal_stops_at_once(scheduler, monkeypatch):
+    monkeypatch.setattr(hosting, "ECHO", timedelta(0))
     held = Held(scheduler)
     in_thread(
         lambda: held.begun.wait(PATIENCE_S),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from tickonce.codec import decode_arguments, encode_result, keep
@@ -93,7 +94,7 @@ class Attempt:
         """Carry it out on this event loop."""
         if self.run.policy.on_lost is OnLost.FAIL:
             # Here the gate asks the store, and the loop must not wait for that.
-            through = await asyncio.to_thread(self._gate, self)
+            through = await self._gated()
         else:
             through = self._gate(self)
         if not through:
@@ -108,6 +109,14 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001  # a cancelled task, too, has an outcome
             outcome = self._failed(error)
         self._ended(self, outcome)
+
+    async def _gated(self) -> bool:
+        """Ask the gate in a thread. A cancel meanwhile is heard behind it: what has begun must have an outcome."""
+        asked = asyncio.ensure_future(asyncio.to_thread(self._gate, self))
+        while not asked.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(asked)
+        return asked.result()
 
     def outcome(self, state: RunState, **more: object) -> Outcome:
         """Return an outcome of this attempt."""

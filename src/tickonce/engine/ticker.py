@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tickonce.config import NodeConfig
@@ -113,6 +114,9 @@ class Ticker:
             leave_out=self._left_out(now),
         )
         self._time.learned(poll.instant, sent=now)
+        if self.ticked_at is not None and poll.instant < self.ticked_at:
+            self._low = None  # the store's clock was set back: what is new may lie before the bound
+            poll = replace(poll, more=True)
         if self._low is None:
             self._unbounded_at = now
             self._low = poll.low

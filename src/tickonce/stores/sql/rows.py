@@ -100,8 +100,17 @@ def schedule_of(row: Row) -> Schedule:
     """Return the schedule in a row of SCHEDULE.
 
     Raises:
-        StoreError: Its definition cannot be read.
+        StoreError: It cannot be read: written by a newer release, or by hand.
     """
+    try:
+        return _schedule_of(row)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"schedule {row[0]!r} cannot be read: {type(error).__name__} {error}") from error
+
+
+def _schedule_of(row: Row) -> Schedule:
     (
         schedule_id, definition, state, version, revision, watermark, next_fire, due, fold_reason, fold_first, reason,
         paused_until, source, declared_hash, declared_form, declared_release, overrides, seen, created, created_by,

@@ -160,7 +160,10 @@ class MysqlDialect(Dialect):
             init_command=(
                 "SET SESSION time_zone = '+00:00', "
                 "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', "
-                f"innodb_lock_wait_timeout = {LOCK_S}"
+                f"innodb_lock_wait_timeout = {LOCK_S}, "
+                # A process that is stopped in the middle of a step must not hold its rows for hours. An idle connection
+                # ends with it, too, and is made anew at its next use.
+                f"wait_timeout = {int(max(30, 3 * seconds))}"
             ),
             **self._options(),
         )
