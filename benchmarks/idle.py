@@ -26,24 +26,26 @@ def idle(store: str, *, nodes: int = 1, seconds: int = 60, schedules: int = 20) 
         url = place.url if proxy is None else place.through(proxy.port)
         started = stack.enter_context(members(nodes, "node", store=url, trace=proxy is None))
         time.sleep(_WARM_UP)
-        before = [member.ask("usage") for member in started], _statements(proxy), _transactions(place)
+        counted = _transactions(place)
+        before = [member.ask("usage") for member in started], _statements(proxy)
         began = time.monotonic()
         time.sleep(seconds)
-        after = [member.ask("usage") for member in started], _statements(proxy), _transactions(place)
+        after = [member.ask("usage") for member in started], _statements(proxy)
         took = time.monotonic() - began
+        transactions = None if counted is None else (_transactions(place) or 0) - counted - 1
+        whole = time.monotonic() - began
     used, was = after[0], before[0]
     if proxy is None:
         statements = sum(now["statements"] - then["statements"] for now, then in zip(used, was, strict=True))
     else:
         statements = after[1] - before[1]
-    transactions = None if after[2] is None or before[2] is None else after[2] - before[2] - 1
     cpu = sum(now["cpu_s"] - then["cpu_s"] for now, then in zip(used, was, strict=True))
     return {
         "nodes": nodes,
         "schedules": schedules,
         "seconds": round(took),
         "statements_per_min": statements * 60 / took / nodes,
-        "transactions_per_min": None if transactions is None else transactions * 60 / took / nodes,
+        "transactions_per_min": None if transactions is None else transactions * 60 / whole / nodes,
         "cpu_percent": 100 * cpu / took / nodes,
         "rss_mb": max(now["rss_mb"] for now in used),
         "threads": max(now["threads"] for now in used),

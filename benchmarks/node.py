@@ -47,8 +47,9 @@ class Node:
             now = time.time()
             seen.append((current_run().token, now))
 
+        self.calm = threading.Event()
         for _ in range(settings.get("busy", 0)):
-            threading.Thread(target=_compute, daemon=True).start()
+            threading.Thread(target=_compute, args=(self.calm,), daemon=True).start()
 
     def start(self) -> dict[str, float]:
         """Start the node; return how long it took, and how long until all that was due had been looked at once."""
@@ -107,10 +108,11 @@ class Node:
         sqlite3.connect = traced  # type: ignore[assignment]
 
 
-def _compute() -> None:
+def _compute(calm: threading.Event) -> None:
     number = 0
-    while True:
-        number = (number * 1_103_515_245 + 12_345) % 2_147_483_648
+    while not calm.is_set():
+        for _ in range(1_000):
+            number = (number * 1_103_515_245 + 12_345) % 2_147_483_648
 
 
 def _resident_mb(most: int) -> float:
@@ -138,6 +140,9 @@ def main() -> None:
                 parent.say(**node.usage())
             case "look":
                 parent.say(ms=node.look(asked["times"]))
+            case "calm":
+                node.calm.set()
+                parent.say(calm=True)
             case "stop":
                 parent.say(ended=node.scheduler.stop())
     node.scheduler.close()
