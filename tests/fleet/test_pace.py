@@ -22,9 +22,10 @@ def after(pace: Pace, ended: int, at: timedelta) -> int:
 def test_as_much_is_taken_ahead_as_will_end_soon():
     pace = Pace()
     assert pace.ahead(SECOND) == 0
-    assert after(pace, 200, SECOND + 100 * MS) == 200 * AHEAD // (100 * MS)
-    assert after(pace, 1_000_000, 2 * SECOND) == MOST_AHEAD
-    assert after(pace, 3, 3 * SECOND) == 0  # jobs of a third of a second: there is time to claim
+    assert after(pace, 40, SECOND + 20 * MS) == 40 * AHEAD // (20 * MS)
+    assert after(pace, 40, SECOND + 120 * MS) == 80  # claims are slow: until the next one, as many will end again
+    assert after(pace, 1_000_000, SECOND + 200 * MS) == MOST_AHEAD
+    assert after(pace, 3, 3 * SECOND) == 0  # there is time to claim
 
 
 def test_what_was_measured_stays_for_a_moment_and_is_then_forgotten():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-#: So much work lies ready at most: what the node, by its pace, begins within this time.
+#: So much work may lie ready: what the node, by its pace, begins within this time.
 AHEAD = timedelta(milliseconds=50)
+#: Where claims come less often than that, because threads that compute keep everybody waiting: twice what ends from one
+#: claim to the next, as long as these are not further apart than this.
+LONGEST_CYCLE = timedelta(milliseconds=500)
 #: However fast it is, it takes no more than this ahead.
 MOST_AHEAD = 500
 #: A run that got no slot for this long goes back to the fleet: the node has become slower since it took it.
@@ -35,6 +38,7 @@ class Pace:
         """Return how many runs may be taken beyond the free slots, at monotonic *now*."""
         passed = now - self._since
         if passed >= _WINDOW:
-            self._ahead = min(MOST_AHEAD, int(self._ended * (AHEAD / passed)))
+            share = AHEAD / passed if passed > LONGEST_CYCLE else max(2.0, AHEAD / passed)
+            self._ahead = min(MOST_AHEAD, int(self._ended * share))
             self._ended, self._since = 0, now
         return self._ahead
