@@ -6,14 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tickonce.ports import Store
 from tickonce.stores import open_store
 from tickonce.testing import FakeClock
+from tickonce.testing.contract.lives import live
 from tickonce.testing.contract.machine import StoreMachine
 
-_QUICK = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+_QUICK = settings(max_examples=20, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class MemoryMachine(StoreMachine):
@@ -43,4 +45,14 @@ class SqliteMachine(StoreMachine):
 TestMemoryMachine = MemoryMachine.TestCase
 TestMemoryMachine.settings = _QUICK
 TestSqliteMachine = SqliteMachine.TestCase
-TestSqliteMachine.settings = settings(_QUICK, max_examples=40)
+TestSqliteMachine.settings = _QUICK
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_long_life_in_memory(seed: int) -> None:
+    live(MemoryMachine(), seed=seed, steps=100)
+
+
+@pytest.mark.parametrize("seed", range(20, 40))
+def test_a_long_life_in_a_file(seed: int) -> None:
+    live(SqliteMachine(), seed=seed, steps=100)

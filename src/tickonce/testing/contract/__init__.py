@@ -16,7 +16,7 @@ Example::
 import pytest
 
 _PARTS = ("claiming", "edits", "finishing", "identity", "launching", "life", "locks", "looking", "making", "nodes")
-_MORE = ("machine", "races", "reading", "recovering", "upkeep")
+_MORE = ("lives", "machine", "races", "reading", "recovering", "upkeep")
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in (*_PARTS, *_MORE)))
 
 from tickonce.testing.contract.whole import StoreContract  # noqa: E402  # its asserts are rewritten only from here on

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tickonce.config import Retention
 from tickonce.definitions import form_of, hash_of
@@ -41,7 +41,8 @@ from tickonce.triggers import Every
 
 T = TypeVar("T")
 
-NODES = st.sampled_from(["n1", "n2", "n3"])
+#: A place in the fleet, in which one incarnation of a node follows another; the first is the busiest.
+PLACES = st.sampled_from([0, 0, 0, 1, 1, 2])
 INDEX = st.integers(0, 1000)
 POLICIES = st.builds(
     policy_with,
@@ -50,11 +51,11 @@ POLICIES = st.builds(
     on_lost=st.sampled_from(["rerun", "fail"]),
     max_losses=st.integers(0, 1),
 )
+ENDS = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.LOST)
 PERIODS = st.sampled_from([HOUR, 5 * HOUR])
 #: A lease that is over at the next step, or not before the test is.
 LEASES = st.sampled_from([timedelta(microseconds=1), DAY])
 FORGETFUL = Retention(runs=DAY, keep=0, skips=2 * HOUR, nodes=timedelta(microseconds=1), tombstones=DAY)
-IDS = Bundle("ids")
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -82,6 +83,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model: Store = MemoryStore(clock=self.clock)
         self.plans: list[tuple[Plan, Plan]] = []
         self.ids: list[str] = []
+        self.fleet = ["n0-0", "n1-0", "n2-0"]
 
     def teardown(self) -> None:
         """Close the store."""
@@ -121,9 +123,12 @@ class StoreMachine(RuleBasedStateMachine):
         """Return a trigger whose fires lie 25 and 35 minutes from now and further; those of two ids never together."""
         return Every(period, anchor=self.base - 25 * MINUTE + self.ids.index(schedule_id) * SECOND)
 
-    def run_at(self, index: int) -> Run | None:
+    def run_at(self, index: int) -> Run:
+        """Return a run: one that a node holds, if there is any, or else whichever."""
         found = list_all(lambda cursor: self.model.runs(RunFilter(), cursor=cursor))
-        return found[index % len(found)] if found else None
+        held = [run for run in found if run.state is RunState.RUNNING]
+        chosen = held if held and index % 4 else found
+        return chosen[index % len(chosen)]
 
     @property
     def has_runs(self) -> bool:
@@ -132,34 +137,34 @@ class StoreMachine(RuleBasedStateMachine):
 
     # -- schedules -------------------------------------------------------------------------------
 
-    @initialize(target=IDS, policy=POLICIES)
-    def begin(self, policy: Any) -> str:
+    @initialize(policy=POLICIES)
+    def begin(self, policy: Any) -> None:
         """Begin with something to do."""
-        self._join("n1", DAY)
-        return self._put_due(HOUR, policy, 3, other=False)
+        for place in (0, 1):
+            self.join(place=place, lease=DAY)
+        self.put_due(period=HOUR, policy=policy_with(misfire="all", overlap="allow"), behind=4, other=False)
+        self.put_due(period=5 * HOUR, policy=policy, behind=3, other=False)
 
-    @rule(target=IDS)
+    def id_at(self, index: int) -> str:
+        """Return the id of a schedule that was made, or of the one that comes next."""
+        chosen = index % (len(self.ids) + 1)
+        return self.ids[chosen] if chosen < len(self.ids) else self.new_id()
+
     def new_id(self) -> str:
-        """Name a schedule that is not there yet."""
-        return self._new_id()
-
-    def _new_id(self) -> str:
         """Return an id; some differ in case only."""
         self.ids.append(f"{'sS'[len(self.ids) % 2]}{len(self.ids) // 2}")
         return self.ids[-1]
 
-    @rule(schedule_id=IDS, period=PERIODS, policy=POLICIES, exists=st.sampled_from(["error", "keep", "update"]))
-    def create(self, schedule_id: str, period: timedelta, policy: Any, exists: Any) -> None:
+    @rule(which=INDEX, period=PERIODS, policy=POLICIES, exists=st.sampled_from(["error", "keep", "update"]))
+    def create(self, which: int, period: timedelta, policy: Any, exists: Any) -> None:
+        schedule_id = self.id_at(which)
         definition = Definition(job="work", trigger=self.fires(schedule_id, period), policy=policy)
         self.change(schedule_id, Create(schedule_id=schedule_id, definition=definition, if_exists=exists, by="ann"))
 
-    @rule(target=IDS, period=PERIODS, policy=POLICIES, behind=st.integers(1, 6), other=st.booleans())
-    def put_due(self, period: timedelta, policy: Any, behind: int, other: bool) -> str:  # noqa: FBT001
+    @rule(period=PERIODS, policy=POLICIES, behind=st.integers(1, 6), other=st.booleans())
+    def put_due(self, period: timedelta, policy: Any, behind: int, other: bool) -> None:  # noqa: FBT001
         """Add a schedule that is several fires behind, as after an outage."""
-        return self._put_due(period, policy, behind, other=other)
-
-    def _put_due(self, period: timedelta, policy: Any, behind: int, *, other: bool) -> str:
-        schedule_id = self._new_id()
+        schedule_id = self.new_id()
         trigger = self.fires(schedule_id, period)
         assert trigger.anchor is not None
         first = trigger.anchor - (behind - 1) * period
@@ -173,34 +178,40 @@ class StoreMachine(RuleBasedStateMachine):
             updated_at=self.base - DAY,
         )
         self.both(lambda store: put(store, row))
-        return schedule_id
 
-    @rule(schedule_id=IDS, period=PERIODS, policy=POLICIES, whole=st.booleans())
-    def amend(self, schedule_id: str, period: timedelta, policy: Any, whole: bool) -> None:  # noqa: FBT001
+    @rule(which=INDEX, period=PERIODS, policy=POLICIES, whole=st.booleans())
+    def amend(self, which: int, period: timedelta, policy: Any, whole: bool) -> None:  # noqa: FBT001
+        schedule_id = self.id_at(which)
         changes: dict[str, Any] = {"policy": policy, "description": policy.misfire}
         if whole:
             changes["trigger"] = self.fires(schedule_id, period)
         self.change(schedule_id, Amend(schedule_id=schedule_id, changes=changes))
 
-    @rule(schedule_id=IDS, until=st.none() | st.integers(1, 9))
-    def pause(self, schedule_id: str, until: int | None) -> None:
+    @rule(which=INDEX, until=st.none() | st.integers(1, 9))
+    def pause(self, which: int, until: int | None) -> None:
+        schedule_id = self.id_at(which)
         end = None if until is None else self.base + until * HOUR
         self.change(schedule_id, Pause(schedule_id=schedule_id, until=end, reason="asked"))
 
-    @rule(schedule_id=IDS, missed=st.sampled_from([None, "latest", "all"]))
-    def resume(self, schedule_id: str, missed: Any) -> None:
+    @rule(which=INDEX, missed=st.sampled_from([None, "latest", "all"]))
+    def resume(self, which: int, missed: Any) -> None:
+        schedule_id = self.id_at(which)
         self.change(schedule_id, Resume(schedule_id=schedule_id, missed=missed))
 
-    @rule(schedule_id=IDS)
-    def remove(self, schedule_id: str) -> None:
+    @rule(which=INDEX)
+    def remove(self, which: int) -> None:
+        schedule_id = self.id_at(which)
         self.change(schedule_id, Remove(schedule_id=schedule_id))
 
-    @rule(schedule_id=IDS)
-    def revert(self, schedule_id: str) -> None:
+    @rule(which=INDEX)
+    def revert(self, which: int) -> None:
+        schedule_id = self.id_at(which)
         self.change(schedule_id, Revert(schedule_id=schedule_id))
 
-    @rule(schedule_id=IDS)
-    def set_aside(self, schedule_id: str) -> None:
+    @rule(which=INDEX)
+    def set_aside(self, which: int) -> None:
+        schedule_id = self.id_at(which)
+
         def set_aside(store: Store) -> Schedule | None:
             row = store.get(schedule_id)
             version = 0 if row is None else row.version
@@ -208,8 +219,9 @@ class StoreMachine(RuleBasedStateMachine):
 
         self.both(set_aside)
 
-    @rule(schedule_id=IDS, period=PERIODS)
-    def declare(self, schedule_id: str, period: timedelta) -> None:
+    @rule(which=INDEX, period=PERIODS)
+    def declare(self, which: int, period: timedelta) -> None:
+        schedule_id = self.id_at(which)
         definition = Definition(job="work", trigger=self.fires(schedule_id, period))
         declared = Declare(
             schedule_id=schedule_id, definition=definition, hash=hash_of(definition), form=form_of(definition)
@@ -217,63 +229,82 @@ class StoreMachine(RuleBasedStateMachine):
         self.change(schedule_id, declared)
         self.both(lambda store: store.seen([schedule_id, "absent"], older_than=timedelta(0)))
 
-    @rule(schedule_id=IDS, key=st.sampled_from(["k1", "k2", "K2"]))
-    def run_now(self, schedule_id: str, key: str) -> None:
+    @rule(which=INDEX, key=st.sampled_from(["k1", "k2", "K2"]))
+    def run_now(self, which: int, key: str) -> None:
+        schedule_id = self.id_at(which)
         self.change(schedule_id, RunNow(schedule_id=schedule_id, key=key, by="ann"))
 
-    @rule(schedule_id=IDS, hours=st.integers(-3, 3))
-    def raise_watermark(self, schedule_id: str, hours: int) -> None:
+    @rule(which=INDEX, hours=st.integers(-3, 3))
+    def raise_watermark(self, which: int, hours: int) -> None:
+        schedule_id = self.id_at(which)
         mark = self.base + hours * HOUR
         self.both(lambda store: store.raise_watermarks({schedule_id: mark, "absent": mark}))
 
     # -- nodes -----------------------------------------------------------------------------------
 
-    @rule(node_id=NODES, lease=LEASES)
-    def join(self, node_id: str, lease: timedelta) -> None:
-        self._join(node_id, lease)
+    @rule(place=PLACES, lease=LEASES)
+    def join(self, place: int, lease: timedelta) -> None:
+        """Let a node join: the one that is there again, or the next incarnation if that has ended."""
+        ended = {node.id for node in self.model.nodes() if node.state in (NodeState.DEAD, NodeState.GONE)}
+        if self.fleet[place] in ended and lease == DAY:
+            _, _, number = self.fleet[place].partition("-")
+            self.fleet[place] = f"n{place}-{int(number) + 1}"
+        started_at = self.base + place * SECOND + int(self.fleet[place].partition("-")[2]) * 10 * SECOND
+        node = Node(id=self.fleet[place], lease=lease, started_at=started_at, declares={"s0": "0"})
+        self.both(lambda store: _sorted_beat(store.join(node)))
 
-    def _join(self, node_id: str, lease: timedelta) -> None:
-        node = Node(id=node_id, lease=lease, started_at=self.base + int(node_id[1]) * SECOND, declares={"s0": "0"})
-        self.both(lambda store: store.join(node))
-
-    @rule(node_id=NODES, lease=LEASES, state=st.sampled_from([NodeState.ALIVE, NodeState.LEAVING]))
-    def beat(self, node_id: str, lease: timedelta, state: NodeState) -> None:
-        node = Node(id=node_id, lease=lease, state=state, busy=2, ticked_at=self.base)
+    @rule(place=PLACES, lease=LEASES, state=st.sampled_from([NodeState.ALIVE, NodeState.LEAVING]))
+    def beat(self, place: int, lease: timedelta, state: NodeState) -> None:
+        node = Node(id=self.fleet[place], lease=lease, state=state, busy=2, ticked_at=self.base)
         self.both(lambda store: _sorted_beat(store.beat(node)))
 
-    @rule(node_id=NODES, dead=st.sets(NODES))
-    def expire(self, node_id: str, dead: set[str]) -> None:
-        self.both(lambda store: sorted(store.expire(node_id, dead)))
+    @rule(place=PLACES)
+    def expire(self, place: int) -> None:
+        self.both(lambda store: sorted(store.expire(self.fleet[place], [*self.fleet, "absent"])))
 
-    @rule(node_id=NODES)
-    def leave(self, node_id: str) -> None:
-        self.both(lambda store: store.leave(node_id))
+    @rule(place=PLACES, back=st.booleans())
+    def crash(self, place: int, back: bool) -> None:  # noqa: FBT001
+        """A node goes, its runs are recovered, and it may come back as another."""
+        self.both(lambda store: store.leave(self.fleet[place]))
+        self.recover()
+        if back:
+            self.join(place=place, lease=DAY)
 
     # -- ticking ---------------------------------------------------------------------------------
 
-    @rule(limit=st.sampled_from([1, 100]), leave_out=st.none() | IDS)
-    def look(self, limit: int, leave_out: str | None) -> None:
+    @rule(limit=st.sampled_from([1, 100]), leave_out=st.none() | INDEX)
+    def look(self, limit: int, leave_out: int | None) -> None:
         """What is found is planned, and the plans wait: when they are launched, they may be stale."""
+        left = "absent" if leave_out is None else self.id_at(leave_out)
         polls: list[Any] = []
 
         def answer(store: Store) -> Any:
-            poll = look(store, limit=limit, leave_out=[leave_out or "absent"], horizon=DAY)
+            poll = look(store, limit=limit, leave_out=[left], horizon=DAY)
             polls.append(poll)
             assert poll.low <= poll.instant
             return replace(poll, low=poll.instant)
 
         self.both(answer)
         ours, theirs = polls
-        now = self.base
         for one, other in zip(ours.due, theirs.due, strict=True):
-            mine, model = plan(one, now, limit=4), plan(other, now, limit=4)
+            mine, model = plan(one, self.base, limit=4), plan(other, self.base, limit=4)
             if mine is not None and model is not None:
                 self.plans.append((mine, model))
 
     @precondition(lambda self: self.plans)
-    @rule(node_id=NODES, picks=st.lists(INDEX, min_size=1, max_size=3), slots=st.integers(0, 3))
-    def launch(self, node_id: str, picks: list[int], slots: int) -> None:
+    @rule(place=PLACES, picks=st.lists(INDEX, min_size=1, max_size=3), slots=st.integers(0, 3))
+    def launch(self, place: int, picks: list[int], slots: int) -> None:
         picked = [self.plans[pick % len(self.plans)] for pick in picks]
+        self._launch(self.fleet[place], picked, slots)
+
+    @rule(place=PLACES, slots=st.integers(0, 3))
+    def tick(self, place: int, slots: int) -> None:
+        """Look, and launch at once what was found."""
+        known = len(self.plans)
+        self.look(limit=100, leave_out=None)
+        self._launch(self.fleet[place], self.plans[known:], slots)
+
+    def _launch(self, node_id: str, picked: list[tuple[Plan, Plan]], slots: int) -> None:
         chosen = list({pair[0].schedule.id: pair for pair in picked}.values())
 
         def launch(store: Store) -> Any:
@@ -284,38 +315,43 @@ class StoreMachine(RuleBasedStateMachine):
 
     # -- work ------------------------------------------------------------------------------------
 
-    @rule(node_id=NODES, other=st.booleans())
-    def claim(self, node_id: str, other: bool) -> None:  # noqa: FBT001
+    @rule(place=PLACES, other=st.booleans())
+    def claim(self, place: int, other: bool) -> None:  # noqa: FBT001
         serves = serving("work", "other") if other else SERVES
-        self.both(lambda store: _by_token(store.claim(node_id, serves=serves, limit=100)))
+        self.both(lambda store: _by_token(store.claim(self.fleet[place], serves=serves, limit=100)))
 
     @precondition(lambda self: self.has_runs)
-    @rule(index=INDEX, node_id=st.none() | NODES, newer=st.integers(-1, 1), overdue=st.none() | st.booleans())
-    def attempt(self, index: int, node_id: str | None, newer: int, overdue: bool | None) -> None:  # noqa: FBT001
+    @rule(index=INDEX, newer=st.sampled_from([0, 0, 0, 1, -1]), overdue=st.none() | st.booleans())
+    def attempt(self, index: int, newer: int, overdue: bool | None) -> None:  # noqa: FBT001
         run = self.run_at(index)
-        assert run is not None
-        node, attempt = node_id or run.node or "n1", run.attempt + newer * (node_id is not None)
+        node, attempt = run.node or self.fleet[0], run.attempt + newer
         self.both(lambda store: store.began(node, run.token, attempt, at=self.base))
         self.both(lambda store: store.note(node, run.token, attempt, overdue=overdue, progress=0.5))
 
     @precondition(lambda self: self.has_runs)
     @rule(
-        picks=st.lists(st.tuples(INDEX, st.integers(0, 3).map(lambda number: number // 3)), min_size=1, max_size=4),
-        state=st.sampled_from(
-            [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.PENDING, RunState.PENDING]
-        ),
+        picks=st.lists(st.tuples(INDEX, st.sampled_from([0, 0, 0, 1, 2])), min_size=1, max_size=4),
+        state=st.sampled_from([*ENDS, RunState.PENDING, RunState.PENDING, RunState.PENDING]),
         failed=st.booleans(),
-        ago=st.none() | st.integers(1, 3),
+        ago=st.none() | st.integers(-1, 3),
+        error=st.none() | st.just("no route"),
     )
-    def finish(self, picks: list[tuple[int, int]], state: RunState, failed: bool, ago: int | None) -> None:  # noqa: FBT001
+    def finish(
+        self,
+        picks: list[tuple[int, int]],
+        state: RunState,
+        failed: bool,  # noqa: FBT001
+        ago: int | None,
+        error: str | None,
+    ) -> None:
         outcomes = []
         for index, stale in picks:
             run = self.run_at(index)
-            assert run is not None
-            outcome = outcome_of(replace(run, node=run.node or "n1"), state, failed=failed, result="1", error="no")
+            node = "absent" if stale == 2 else run.node or "n0-0"
+            outcome = outcome_of(replace(run, node=node), state, failed=failed, result="1", error=error)
             end = None if ago is None else self.base - ago * DAY
             due = None if ago is None else self.base - ago * HOUR
-            outcomes.append(replace(outcome, attempt=run.attempt - stale, finished_at=end, due=due))
+            outcomes.append(replace(outcome, attempt=run.attempt - stale % 2, finished_at=end, due=due))
         self.both(lambda store: store.finish(outcomes))
 
     @rule()
@@ -330,14 +366,12 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(index=INDEX)
     def cancel(self, index: int) -> None:
         run = self.run_at(index)
-        assert run is not None
         self.both(lambda store: store.cancel(run.token, by="ann"))
 
     @precondition(lambda self: self.has_runs)
     @rule(index=INDEX)
     def retry(self, index: int) -> None:
         run = self.run_at(index)
-        assert run is not None
         self.both(lambda store: store.retry(run.token))
 
     # -- upkeep ----------------------------------------------------------------------------------
@@ -365,7 +399,7 @@ def _all_of(store: Store) -> list[Any]:
         _by_token(list_all(lambda cursor: store.runs(RunFilter(), cursor=cursor))),
         sorted(list_all(lambda cursor: store.skips(cursor=cursor)), key=lambda skip: (skip.schedule_id, skip.first)),
         store.nodes(),
-        [_by_token(store.held(name)) for name in ("n1", "n2", "n3")],
+        [_by_token(store.held(node.id)) for node in store.nodes()],
         store.ids(),
     ]
 
