@@ -48,11 +48,32 @@ TestSqliteMachine = SqliteMachine.TestCase
 TestSqliteMachine.settings = _QUICK
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_a_long_life_in_memory(seed: int) -> None:
     live(MemoryMachine(), seed=seed, steps=100)
 
 
-@pytest.mark.parametrize("seed", range(20, 40))
+@pytest.mark.parametrize("seed", range(20, 30))
 def test_a_long_life_in_a_file(seed: int) -> None:
     live(SqliteMachine(), seed=seed, steps=100)
+
+
+class ServerMachine(StoreMachine):
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__()
+
+    def open(self) -> Store:
+        store = open_store(self.url)
+        store.prepare()
+        return store
+
+
+@pytest.mark.parametrize("seed", range(40, 43))
+def test_a_long_life_on_postgresql(postgresql_database: str, seed: int) -> None:
+    live(ServerMachine(postgresql_database), seed=seed, steps=100)
+
+
+@pytest.mark.parametrize("seed", range(43, 46))
+def test_a_long_life_on_mysql(mysql_database: str, seed: int) -> None:
+    live(ServerMachine(mysql_database), seed=seed, steps=100)
