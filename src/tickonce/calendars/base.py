@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from calendar import isleap
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from typing import Literal, Protocol, TypeAlias, get_args
 from warnings import warn
@@ -13,9 +14,8 @@ from tickonce.errors import TriggerError
 Unknown: TypeAlias = Literal["weekday", "hold", "fail"]
 Days: TypeAlias = Literal["working", "holidays"]
 
-#: How far a search for the next day that counts goes; no calendar has none for so long, but a wrong one may.
-MOST_DAYS = 800
-_DAY = timedelta(days=1)
+#: Years that a search for the next day that counts looks through.
+MOST_YEARS = 100
 
 
 class UnknownYear(UserWarning):
@@ -33,6 +33,9 @@ class Source(Protocol):
 
     def last_year(self) -> int | None:
         """Return the last year that is known without a gap, or None when there is no end."""
+
+    def weekend(self) -> frozenset[int]:
+        """Return the weekdays off in years of which nothing else is known, 0 is Monday."""
 
     def spec(self) -> dict[str, object]:
         """Return the JSON form of the source."""
@@ -85,37 +88,48 @@ class Calendar:
         Raises:
             TriggerError: It is not known, and the policy is to fail.
         """
-        year = _year(self.source, day.year)
-        if year is None:
-            if self.unknown == "hold":
-                return None
-            if self.unknown == "fail":
-                raise TriggerError(
-                    f"{self.name} has no data of {day.year}, and unknown='fail': upgrade the calendar's data, or say "
-                    "unknown='weekday' or 'hold'"
-                )
-            _warn(self.name, day.year)
-            year = _WEEKENDS
-        if self.days == "holidays":
-            return day in year.holidays
-        return day in year.workdays or (day not in year.holidays and day.weekday() not in year.weekend)
+        mask = self._mask(day.year)
+        return None if mask is None else bool(mask >> day.timetuple().tm_yday - 1 & 1)
 
     def next_day(self, day: date, *, including: bool = True, step: int = 1) -> date | None:
         """Return the first day from *day* on, or back with *step* -1, that counts (or not *including*).
 
-        None: not known, or none in two years, or beyond the years 1 to 9999.
+        None: not known, or none in a hundred years, or beyond the years 1 to 9999.
+
+        Raises:
+            TriggerError: It is not known, and the policy is to fail.
         """
-        for _ in range(MOST_DAYS):
-            counts = self.includes(day)
-            if counts is None:
+        for year in range(day.year, day.year + step * MOST_YEARS, step):
+            if not date.min.year <= year <= date.max.year:
                 return None
-            if counts is including:
-                return day
-            try:
-                day += step * _DAY
-            except OverflowError:
+            mask = self._mask(year)
+            if mask is None:
                 return None
+            new_year = date(year, 1, 1).toordinal()
+            length = 365 + isleap(year)
+            if not including:
+                mask = ~mask & (1 << length) - 1
+            if year == day.year:  # what is left of it, forwards or back
+                place = day.toordinal() - new_year
+                mask = mask >> place << place if step > 0 else mask & (2 << place) - 1
+            if mask:
+                return date.fromordinal(new_year + (mask & -mask if step > 0 else mask).bit_length() - 1)
         return None
+
+    def _mask(self, year: int) -> int | None:
+        """Return the days of *year* that count, bit 0 for 1 January; None where the policy is to hold."""
+        mask = _mask_of(self.source, self.days, year)
+        if mask is not None:
+            return mask
+        if self.unknown == "hold":
+            return None
+        if self.unknown == "fail":
+            raise TriggerError(
+                f"{self.name} has no data of {year}, and unknown='fail': upgrade the calendar's data, or say "
+                "unknown='weekday' or 'hold'"
+            )
+        _warn(self.name, year)
+        return _made(Year(frozenset(), frozenset(), self.source.weekend()), self.days, year)
 
     @property
     def title(self) -> str:
@@ -135,12 +149,30 @@ class Calendar:
         return spec if self.known is None else {**spec, "known": self.known}
 
 
-_WEEKENDS = Year(frozenset(), frozenset(), frozenset({5, 6}))
+#: Each seventh day of a year; the last week reaches into the next one.
+_WEEKLY = sum(1 << day for day in range(0, 366, 7))
 
 
 @lru_cache(maxsize=4_096)
-def _year(source: Source, year: int) -> Year | None:
-    return source.year(year)
+def _mask_of(source: Source, days: Days, year: int) -> int | None:
+    found = source.year(year)
+    return None if found is None else _made(found, days, year)
+
+
+def _made(known: Year, days: Days, year: int) -> int:
+    """Return the mask of a year's days that count."""
+    new_year = date(year, 1, 1)
+    first = new_year.toordinal()
+    off = _bits(known.holidays, first)
+    if days == "holidays":
+        return off
+    length = 365 + isleap(year)
+    weekend = sum(_WEEKLY << (weekday - new_year.weekday()) % 7 for weekday in known.weekend)
+    return (~(weekend | off) | _bits(known.workdays, first)) & (1 << length) - 1
+
+
+def _bits(found: frozenset[date], first: int) -> int:
+    return sum(1 << day.toordinal() - first for day in found)
 
 
 @lru_cache(maxsize=1_024)

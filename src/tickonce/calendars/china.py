@@ -8,6 +8,8 @@ from functools import lru_cache
 from tickonce.calendars.base import Year
 from tickonce.errors import MissingExtra
 
+_WEEKEND = frozenset({5, 6})
+
 
 @dataclass(frozen=True, slots=True)
 class China:
@@ -23,6 +25,10 @@ class China:
     def last_year(self) -> int:
         """Return the last year that was announced."""
         return max(_years())
+
+    def weekend(self) -> frozenset[int]:
+        """Return Saturday and Sunday."""
+        return _WEEKEND
 
     def spec(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -40,7 +46,7 @@ def _years() -> dict[int, Year]:
         year: Year(
             holidays=frozenset(day for day in constants.holidays if day.year == year),
             workdays=frozenset(day for day in constants.workdays if day.year == year),
-            weekend=frozenset({5, 6}),
+            weekend=_WEEKEND,
         )
         for year in years
     }

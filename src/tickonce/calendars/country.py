@@ -38,6 +38,10 @@ class Country:
         """Return the last year that the library computes."""
         return int(self._holidays(2020).end_year)
 
+    def weekend(self) -> frozenset[int]:
+        """Return the weekend of the last year that is known."""
+        return frozenset(self._holidays(self.last_year()).weekend)
+
     def spec(self) -> dict[str, object]:
         """Return the JSON form."""
         return {"country": self.code, **({"subdivision": self.subdivision} if self.subdivision else {})}

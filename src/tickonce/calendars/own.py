@@ -23,7 +23,7 @@ class Own:
         holidays: Days off, in order.
         workdays: Days that are worked though they fall on a weekend, in order.
         first, last: The years that it knows all about.
-        weekend: Weekdays off, 0 is Monday.
+        days_off: The weekend's weekdays, 0 is Monday.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Own:
     workdays: tuple[date, ...]
     first: int
     last: int
-    weekend: tuple[int, ...] = (5, 6)
+    days_off: tuple[int, ...] = (5, 6)
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > _MOST_NAME:
@@ -42,19 +42,23 @@ class Own:
             raise TriggerError(f"the calendar {self.name!r} has {min(both)} as a holiday and as a working day")
         if not 1 <= self.first <= self.last <= 9999:
             raise TriggerError(f"years: {self.first} to {self.last} are no years of the calendar {self.name!r}")
-        if not set(self.weekend) <= set(range(7)):
-            raise TriggerError(f"weekend: weekdays are 0, Monday, to 6, Sunday; got {self.weekend!r:.60}")
+        if not set(self.days_off) <= set(range(7)):
+            raise TriggerError(f"weekend: weekdays are 0, Monday, to 6, Sunday; got {self.days_off!r:.60}")
 
     def year(self, year: int) -> Year | None:
         """Return what was written down of *year*, or None where nothing was."""
         if not self.first <= year <= self.last:
             return None
         off, worked = (frozenset(day for day in days if day.year == year) for days in (self.holidays, self.workdays))
-        return Year(off, worked, frozenset(self.weekend))
+        return Year(off, worked, frozenset(self.days_off))
 
     def last_year(self) -> int:
         """Return the last year that was written down."""
         return self.last
+
+    def weekend(self) -> frozenset[int]:
+        """Return the weekdays off."""
+        return frozenset(self.days_off)
 
     def spec(self) -> dict[str, object]:
         """Return the JSON form."""
@@ -62,8 +66,8 @@ class Own:
         spec["holidays"] = [day.isoformat() for day in self.holidays]
         if self.workdays:
             spec["workdays"] = [day.isoformat() for day in self.workdays]
-        if self.weekend != (5, 6):
-            spec["weekend"] = list(self.weekend)
+        if self.days_off != (5, 6):
+            spec["weekend"] = list(self.days_off)
         return spec
 
 

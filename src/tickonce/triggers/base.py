@@ -15,8 +15,9 @@ Spec: TypeAlias = "Mapping[str, JSON]"
 class Trigger(Protocol):
     """When something is due: a frozen value, a pure function of time.
 
-    Triggers are hashable, equal by value and picklable. They read no clock: the same question has the same answer
-    on every node and at any time, as far as the nodes agree about the rules of time zones.
+    Triggers are hashable, picklable, and equal when the same is written: ``0 9 * * mon`` and ``0 9 * * 1`` are due
+    at the same times and are not equal. They read no clock: the same question has the same answer on every node and at
+    any time, as far as the nodes agree about the rules of time zones.
     """
 
     def next_after(self, after: datetime) -> datetime | None:

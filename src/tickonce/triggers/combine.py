@@ -1,8 +1,8 @@
 """Triggers made of triggers: the fires of any, of all, or of one without those of others.
 
 Whatever the parts are, a question has a bounded cost: parts are asked at most so many times in all, and a search that
-has found nothing by then says so instead of going on. Long runs of excluded fires are jumped over where they come from
-a cron expression that recurs.
+has found nothing by then says so instead of going on. Long runs of excluded fires are jumped over (``density``), and a
+part is asked no further than the answer can depend on it.
 """
 
 from __future__ import annotations
@@ -11,25 +11,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import combinations
+from math import gcd
 from typing import ClassVar, Self
 
 from tickonce.errors import TriggerError
 from tickonce.triggers.base import JSON, Spec, Trigger
 from tickonce.triggers.calendar import CalendarInterval
 from tickonce.triggers.cron import Cron
+from tickonce.triggers.density import comb, covered_by_any
 from tickonce.triggers.every import Every
-from tickonce.triggers.instants import EPOCH, format_instant, from_microseconds, microseconds, shown
+from tickonce.triggers.instants import HELD, format_instant, from_microseconds, microseconds, shown
 from tickonce.triggers.once import At
+from tickonce.triggers.spec import MOST_DEPTH, MOST_PARTS
 
-#: Combinations within combinations, and triggers in all.
-MOST_DEPTH = 8
-MOST_PARTS = 64
 #: What the questions of one search may cost; a plain trigger's costs 1, about two microseconds.
-_BUDGET = 400
-_DEAR = 20
-_PLAIN = (At, Every, Cron, CalendarInterval)
+_BUDGET = 5_000
+_DEAR = 8
 _TICK = timedelta(microseconds=1)
-_SECOND_US = 1_000_000
+#: Moves of an intersection between two looks at whether its parts can meet at all.
+_MOVES = 8
 
 
 class Budget:
@@ -45,22 +47,30 @@ class Budget:
         self._trigger = trigger
         self._left = _BUDGET
 
-    def ask(self, part: Trigger, after: datetime) -> datetime | None:
-        """Return the next fire of *part*.
+    def ask(self, part: Trigger, after: datetime, until: datetime | None = None) -> datetime | None:
+        """Return the next fire of *part*; with *until*, None or a later instant where none comes up to then.
 
         Raises:
             TriggerError: Nothing is left.
         """
         if isinstance(part, Combined):
-            return part.search(after, self)
-        self._left -= 1 if isinstance(part, _PLAIN) else _DEAR
+            return part.search(after, self, until)
+        self.spend(1 if isinstance(part, _CHEAP) else _DEAR, after)
+        return part.next_after(after)
+
+    def spend(self, cost: int, after: datetime) -> None:
+        """Take *cost* from what is left.
+
+        Raises:
+            TriggerError: It is more than that.
+        """
+        self._left -= cost
         if self._left < 0:
             text = repr(self._trigger)
             raise TriggerError(
                 f"{text if len(text) < 200 else text[:197] + '...'} has no fire up to {format_instant(after)}, and the "
                 "search ends here: its parts hardly ever come together, or nearly all of its fires are excluded"
             )
-        return part.next_after(after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +117,12 @@ class Combined(ABC):
         return self.search(after, Budget(self))
 
     @abstractmethod
-    def search(self, after: datetime, budget: Budget) -> datetime | None:
-        """Return the first fire strictly later than *after*, asking by *budget*."""
+    def search(self, after: datetime, budget: Budget, until: datetime | None = None) -> datetime | None:
+        """Return the first fire strictly later than *after*, asking by *budget*.
+
+        With *until* nobody asks what comes later: the answer may be None, or any later instant, where nothing is due
+        up to then.
+        """
 
     def spec(self) -> Spec:
         """Return the JSON form."""
@@ -140,10 +154,16 @@ class Union(Combined):
 
     kind = "union"
 
-    def search(self, after: datetime, budget: Budget) -> datetime | None:
+    def search(self, after: datetime, budget: Budget, until: datetime | None = None) -> datetime | None:
         """Return the first fire strictly later than *after*."""
-        fires = (budget.ask(part, after) for part in self.triggers)
-        return min((fire for fire in fires if fire is not None), default=None)
+        best = None
+        # What costs little first: it says how far the others have to be searched.
+        for part in sorted(self.triggers, key=_searched):
+            fire = budget.ask(part, after, until)
+            if fire is not None and (best is None or fire < best):
+                best = fire
+                until = best if until is None else min(until, best)
+        return best
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -162,17 +182,27 @@ class Intersection(Combined):
 
     kind = "intersection"
 
-    def search(self, after: datetime, budget: Budget) -> datetime | None:
+    def search(self, after: datetime, budget: Budget, until: datetime | None = None) -> datetime | None:
         """Return the first fire strictly later than *after*."""
-        found = budget.ask(self.triggers[0], after)
-        agreed, place = 1, 1
-        while found is not None and agreed < len(self.triggers):
-            # Each part in turn moves on to the furthest fire seen, until all of them have it.
-            fire = budget.ask(self.triggers[place], _just_before(found))
-            agreed = agreed + 1 if fire == found else 1
-            found = fire
-            place = (place + 1) % len(self.triggers)
-        return found
+        parts = _met(self.triggers)
+        if not parts:
+            return None
+        found = budget.ask(parts[0], after, until)
+        agreed, place, moves = 1, 1, 0
+        while found is not None and found != HELD and agreed < len(parts):
+            if until is not None and found > until:
+                return None
+            moves += 1
+            if moves % _MOVES == 0 and (end := _apart(self.triggers, found)) is not None:
+                budget.spend(self.size[1], found)
+                found, agreed = budget.ask(parts[place], end - _TICK, until), 1
+            else:
+                # Each part in turn moves on to the furthest fire seen, until all of them have it.
+                fire = budget.ask(parts[place], _just_before(found), until)
+                agreed = agreed + 1 if fire == found else 1
+                found = fire
+            place = (place + 1) % len(parts)
+        return found  # a part that is held holds the whole
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -190,17 +220,56 @@ class ButNot(Combined):
 
     kind = "but_not"
 
-    def search(self, after: datetime, budget: Budget) -> datetime | None:
+    def search(self, after: datetime, budget: Budget, until: datetime | None = None) -> datetime | None:
         """Return the first fire strictly later than *after*."""
         base, *excluded = self.triggers
-        found = budget.ask(base, after)
-        while found is not None:
+        found = budget.ask(base, after, until)
+        while found is not None and found != HELD and (until is None or found <= until):
             before = _just_before(found)
-            excluding = next((each for each in excluded if budget.ask(each, before) == found), None)
-            if excluding is None:
+            # Whether *this* instant is excluded is the question, not when the next one is.
+            if not any(budget.ask(each, before, found) == found for each in excluded):
                 return found
-            found = budget.ask(base, _last_excluded(base, excluding, found))
-        return None
+            budget.spend(self.size[1], found)
+            found = budget.ask(base, _last_excluded(base, tuple(excluded), found), until)
+        return found
+
+
+@lru_cache(maxsize=1_024)
+def _met(triggers: tuple[Trigger, ...]) -> tuple[Trigger, ...]:
+    """Return *triggers* with one in the place of all periods: they come together at a period, too; () for never."""
+    others = tuple(part for part in triggers if not isinstance(part, Every))
+    periods = [part for part in triggers if isinstance(part, Every)]
+    if len(periods) < 2:
+        return triggers
+    period, offset = 1, 0
+    for part in periods:
+        length, own = part.period // _TICK, part.origin_us
+        # How many periods so far until the other one is met as well (the Chinese remainder theorem).
+        common = gcd(period, length)
+        if (own - offset) % common:
+            return ()
+        step = length // common
+        offset += period * ((own - offset) // common * pow(period // common, -1, step) % step)
+        period *= step
+    return (*others, _Together(period, offset % period))
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Periods that come together: due every *period* microseconds from *offset* on."""
+
+    period: int
+    offset: int
+
+    def next_after(self, after: datetime) -> datetime | None:
+        now = microseconds(after)
+        return from_microseconds(now + self.period - (now - self.offset) % self.period)
+
+    def spec(self) -> Spec:
+        raise NotImplementedError
+
+    def resolved(self, *, schedule_id: str, tz: str) -> _Together:  # noqa: ARG002
+        return self
 
 
 def union(*triggers: Trigger) -> Union:
@@ -218,6 +287,9 @@ def but_not(trigger: Trigger, *excluded: Trigger) -> ButNot:
     return ButNot((trigger, *excluded))
 
 
+#: Triggers whose questions cost the least.
+_CHEAP = (At, Every, Cron, CalendarInterval, _Together)
+
 #: Combinations by the kind of their specs.
 COMBINATIONS: Mapping[str, type[Combined]] = {each.kind: each for each in (Union, Intersection, ButNot)}
 
@@ -226,30 +298,24 @@ def _just_before(instant: datetime) -> datetime:
     return from_microseconds(microseconds(instant) - 1) or instant
 
 
-def _last_excluded(base: Trigger, excluding: Trigger, found: datetime) -> datetime:
-    """Return an instant, *found* or later, up to which each fire of *base* is one of *excluding*, too.
+def _searched(part: Trigger) -> bool:
+    return isinstance(part, Combined)
 
-    That can be told of a cron expression that recurs (``* 0-8 * * *``), when *base* has no fires between the minutes
-    or seconds that such an expression may match.
-    """
-    if not isinstance(excluding, Cron) or excluding.policies != ("skip", "both"):
+
+def _last_excluded(base: Trigger, excluded: tuple[Trigger, ...], found: datetime) -> datetime:
+    """Return an instant, *found* or later, up to which each fire of *base* is one of *excluded*, too."""
+    at = microseconds(found)
+    teeth = comb(base, at)
+    if teeth is None or not teeth.has(at):
         return found
-    grid_us = excluding.reading.grid * _SECOND_US
-    at_us = microseconds(found)
-    second = at_us // _SECOND_US
-    span = excluding.zone.span(second)
-    end = span.end
-    if isinstance(base, Every):
-        aligned = (base.period // _TICK) % grid_us == 0
-    elif isinstance(base, Cron):
-        own = base.zone.span(second)
-        end = min(end, own.end)
-        aligned = base.reading.grid % excluding.reading.grid == 0 and own.offset * _SECOND_US % grid_us == 0
-    else:
-        return found
-    if not aligned or at_us % grid_us or span.offset * _SECOND_US % grid_us:
-        return found
-    free = excluding.reading.walls.free_at_or_after(second + span.offset, excluding.reading.grid)
-    if free is not None:
-        end = min(end, free - span.offset)
-    return max(found, EPOCH + timedelta(seconds=end) - _TICK)
+    end = min(covered_by_any(excluded, at, teeth.step), teeth.end)
+    return found if end <= at else from_microseconds(end - 1) or found
+
+
+def _apart(parts: tuple[Trigger, ...], found: datetime) -> datetime | None:
+    """Return an instant up to which no fire from *found* on can be one of all *parts*, if that can be told."""
+    at = microseconds(found)
+    combs = [each for part in parts if (each := comb(part, at)) is not None]
+    if not any(one.apart(other) for one, other in combinations(combs, 2)):
+        return None
+    return from_microseconds(min(each.end for each in combs))

@@ -79,8 +79,7 @@ class Cron:
     ) -> None:
         text = _tidied(expression)
         name = None if tz is None else zone_name(tz)
-        known = dialect_of(text, dialect)
-        reading = read_cron(text, known)
+        known, reading = _read(text, dialect)
         usual: tuple[Gap, Fold] = ("after", "once") if reading.fixed else ("skip", "both")
         # A policy that says what holds anyway is none: equal meaning, equal triggers, and older nodes can read them.
         at_gap, at_fold = check_policies(gap, fold)
@@ -173,6 +172,20 @@ def cron(
         Cron('*/15 8-18 * * 1-5', tz='Europe/Paris')
     """
     return Cron(expression, tz, dialect, gap, fold)
+
+
+def _read(text: str, dialect: str | None) -> tuple[Dialect, Reading]:
+    try:
+        known = dialect_of(text, dialect)
+        return known, read_cron(text, known)
+    except TriggerError as error:
+        from tickonce.triggers.meant import meant_cron
+
+        message = str(error)
+        if "Did you mean" in message or "never matches" in message:
+            raise
+        hint = meant_cron(text, lambda each: read_cron(each, dialect_of(each, dialect)))
+        raise TriggerError(f"{message}{hint}") from None
 
 
 def _tidied(expression: str) -> str:

@@ -83,7 +83,7 @@ def parse_crontab(text: str, *, system: bool = False) -> Crontab:
     entries: list[CrontabEntry] = []
     problems: list[CrontabProblem] = []
     environment: dict[str, str] = {}
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue

@@ -56,7 +56,7 @@ def next_once_or_never(zone: Zone, walls: Walls, after: int) -> int | None:
 
 def next_each(zone: Zone, walls: Walls, after: int) -> int | None:
     """Search with gap *skip* and fold *both*: due whenever the wall shows a match."""
-    at = after + 1
+    at, gaps = after + 1, 0
     while True:
         _, end, offset = zone.span(at)
         wall = walls.at_or_after(at + offset)
@@ -65,6 +65,10 @@ def next_each(zone: Zone, walls: Walls, after: int) -> int | None:
         found = wall - offset
         if found < end:
             return found
+        if wall < end + zone.span(end).offset:
+            gaps += 1
+            if gaps == _MOST_GAPS:
+                return None
         # From two days after *at* to two days before *found* the wall shows times between these two, whatever
         # the offset, and none of those matches. What is nearer is looked at span by span.
         at = end if end - at < 2 * DAY else max(end, found - 2 * DAY)

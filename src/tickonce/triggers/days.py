@@ -9,15 +9,11 @@ from typing import Literal, TypeAlias, get_args
 from tickonce.calendars import Calendar
 from tickonce.errors import TriggerError
 from tickonce.triggers.base import JSON, Spec, Trigger
-from tickonce.triggers.instants import DAY, EPOCH, from_seconds, microseconds, shown
+from tickonce.triggers.instants import DAY, EPOCH, HELD, from_seconds, microseconds, shown
 from tickonce.triggers.zones import Zone, zone, zone_name
 
 Condition: TypeAlias = Literal["only", "skip"]
 Move: TypeAlias = Literal["next", "previous"]
-
-#: The next fire of a trigger that is held because its calendar has no data. It is far away rather than none, so that
-#: the schedule does not end: it stays in view, and starts again with the edit that newer data make of it.
-HELD = datetime(9000, 1, 1, tzinfo=UTC)
 
 #: Searches begin here at the earliest, so that the day before is a date in every zone.
 _FIRST = datetime(2, 1, 1, tzinfo=UTC)
@@ -35,8 +31,10 @@ class OnDays:
     """Due when *trigger* is, on the days that *calendar* allows.
 
     Days are those of the wall of *tz*. A fire that is moved keeps its time of day; several that come to stand at one
-    instant are one. In a year of which the calendar knows nothing its policy holds: ``weekday``, ``hold`` (nothing
-    is due up to the year 9000, which stands for "held"), or ``fail``.
+    instant are one, and one whose time the new day does not have is left out where *trigger* says ``gap="skip"``. In a
+    year of which the calendar knows nothing its policy holds: ``weekday``, ``hold`` (nothing is due up to the year
+    9000, which stands for "held"), or ``fail``. With ``weekday``, too, a trigger is held that has found nothing in the
+    years known and in two more: only newer data can bring a fire.
 
     Attributes:
         trigger: What is due.
@@ -111,6 +109,11 @@ class OnDays:
         name = self.tz or (own if isinstance(own, str) else tz)
         return OnDays(trigger=trigger, calendar=calendar, condition=self.condition, move=self.move, tz=zone_name(name))
 
+    @property
+    def zone(self) -> Zone:
+        """The zone of the days; UTC as long as none is known."""
+        return self._zone
+
     # -- searching ---------------------------------------------------------------------------------
 
     def _next_on_its_day(self, after: datetime) -> datetime | None:
@@ -125,7 +128,7 @@ class OnDays:
             if allowed == day:
                 return fire
             after = self._begin(allowed) - _TICK
-        raise self._hopeless(after)
+        return self._over(after)
 
     def _next_moved(self, after: datetime) -> datetime | None:
         # All fires that end up on one allowed day are looked at together: their times of day may change places.
@@ -136,7 +139,7 @@ class OnDays:
             first, last = self._gathered(day)
             fires = self._fires(self._begin(first) - _TICK, self._begin(last + timedelta(days=1)))
             moved = [self._on(day, fire) for fire in fires]
-            if due := [instant for instant in moved if instant > after]:
+            if due := [instant for instant in moved if instant is not None and instant > after]:
                 return min(due)
             following = self.trigger.next_after(self._begin(last + timedelta(days=1)) - _TICK)
             if following is None or following >= HELD:
@@ -144,7 +147,7 @@ class OnDays:
             begun, day = day, self._target(self._day(following))
             if day is not None and day <= begun:  # too far from there
                 day = self._allowed_from(self._day(following))
-        raise self._hopeless(after)
+        return self._over(after)
 
     def _target(self, day: date) -> date | None:
         """Return the day to which fires of *day* are moved."""
@@ -186,23 +189,33 @@ class OnDays:
         found = from_seconds(self._zone.first_at_or_past((day - _EPOCH_DAY).days * DAY))
         return HELD if found is None else found
 
-    def _on(self, day: date, fire: datetime) -> datetime:
-        """Return *fire* at the same time of day on *day*."""
+    def _on(self, day: date, fire: datetime) -> datetime | None:
+        """Return *fire* at the same time of day on *day*; None where that does not come and is to be left out."""
         of_fire = self._day(fire)
         if of_fire == day:
             return fire
         micro = microseconds(fire)
         second, rest = divmod(micro, 1_000_000)
         wall = second + self._zone.span(second).offset + (day - of_fire).days * DAY
-        found = from_seconds(self._zone.first_at_or_past(wall))
-        return HELD if found is None else found + timedelta(microseconds=rest)
+        moved = self._zone.first_at_or_past(wall)
+        found = from_seconds(moved)
+        if found is None:
+            return HELD
+        policies = getattr(self.trigger, "policies", None)
+        if policies is not None and policies[0] == "skip" and self._zone.latest_wall(moved) != wall:
+            return None
+        return found + timedelta(microseconds=rest)
 
     def _nothing(self) -> datetime | None:
         """Return the answer where the calendar names no further day: it may do so with newer data, or never will."""
         return HELD if self.calendar.unknown == "hold" else None
 
-    def _hopeless(self, after: datetime) -> TriggerError:
-        return TriggerError(
+    def _over(self, after: datetime) -> datetime:
+        """Return the answer where none of many fires was on an allowed day: held, if newer data may bring one."""
+        last = self.calendar.source.last_year()
+        if self.calendar.unknown == "weekday" and last is not None and self._day(after).year > last:
+            return HELD
+        raise TriggerError(
             f"{self.calendar.name} allows none of {_MOST} fires up to {after.date()}, and the search ends here: is it "
             "the right calendar for this trigger?"
         )

@@ -10,7 +10,7 @@ from tickonce.errors import TriggerError, did_you_mean
 from tickonce.triggers.base import Trigger
 from tickonce.triggers.calendar import CalendarInterval
 from tickonce.triggers.chinese import Chinese
-from tickonce.triggers.combine import ButNot, Intersection, Union
+from tickonce.triggers.combine import ButNot, Combined, Intersection, Union
 from tickonce.triggers.cron import Cron
 from tickonce.triggers.days import OnDays
 from tickonce.triggers.english import English
@@ -20,7 +20,7 @@ from tickonce.triggers.languages import Language
 from tickonce.triggers.once import At
 from tickonce.triggers.rrule import RRule
 from tickonce.triggers.shapes import All, Run, Shape, Steps, These, shape_of
-from tickonce.triggers.solar import Solar
+from tickonce.triggers.sun import Solar
 
 Lang: TypeAlias = Literal["en", "zh"]
 _LANGUAGES: dict[str, Language] = {"en": English(), "zh": Chinese()}
@@ -40,7 +40,11 @@ def describe(trigger: Trigger, lang: Lang = "en") -> str:
         >>> describe(Cron("*/15 8-18 * * 1-5", "Europe/Paris"))
         'every 15 minutes from 08:00 to 18:45 on Monday to Friday, Europe/Paris time'
     """
-    return _said(trigger, language(lang))
+    words = language(lang)
+    zone = _common_zone(trigger) if isinstance(trigger, Combined) else None
+    if zone is None:
+        return _said(trigger, words)
+    return words.in_zone(_said(trigger, words, zoned=False), zone)
 
 
 def language(lang: str) -> Language:
@@ -57,16 +61,35 @@ def language(lang: str) -> Language:
     return _LANGUAGES[lang]
 
 
-def _said(trigger: Trigger, words: Language) -> str:
+def _common_zone(trigger: Trigger) -> str | None:
+    """Return the zone of all parts of *trigger*, where they have one and the same and no time of another is named."""
+    match trigger:
+        case Cron() | CalendarInterval() | RRule():
+            return trigger.tz
+        case OnDays():
+            return _common_zone(trigger.trigger)
+        case Combined():
+            zones = {_common_zone(part) for part in trigger.triggers if not _needs_no_zone(part)}
+            return zones.pop() if len(zones) == 1 else None
+        case _:
+            return None
+
+
+def _needs_no_zone(part: Trigger) -> bool:
+    return isinstance(part, Solar) or (isinstance(part, Every) and part.anchor is None)
+
+
+def _said(trigger: Trigger, words: Language, *, zoned: bool = True) -> str:
+    """Return the sentence; not *zoned* where the zone is said once for all parts."""
     match trigger:
         case Cron():
-            return _cron(trigger, words)
+            return _cron(trigger, words, zoned=zoned)
         case Every():
             return words.period(trigger.period, anchor=trigger.anchor, shift=trigger.shift, spread=trigger.spread)
         case CalendarInterval():
             dates = words.dates(trigger.months, trigger.days, trigger.anchor, overflow=trigger.overflow)
             return words.with_policies(
-                words.dated(dates, trigger.at, zone=trigger.tz or ""),
+                words.dated(dates, trigger.at, zone=(trigger.tz or "") if zoned else ""),
                 gap=trigger.gap if trigger.gap != "after" else None,
                 fold=trigger.fold if trigger.fold != "once" else None,
             )
@@ -76,7 +99,7 @@ def _said(trigger: Trigger, words: Language) -> str:
         case RRule():
             read = trigger.read
             parts = " ".join(line for line in read.text.split("\n") if not line.startswith("DTSTART"))
-            text = words.rule(parts, EPOCH + timedelta(seconds=read.start), trigger.tz or "")
+            text = words.rule(parts, EPOCH + timedelta(seconds=read.start), (trigger.tz or "") if zoned else "")
             gap = trigger.gap if trigger.gap != "after" else None
             return words.with_policies(text, gap=gap, fold=trigger.fold if trigger.fold != "once" else None)
         case Solar():
@@ -84,14 +107,14 @@ def _said(trigger: Trigger, words: Language) -> str:
             place = f"{abs(trigger.latitude):g}°{north} {abs(trigger.longitude):g}°{east}"
             return words.solar(trigger.event, place)
         case Union():
-            return words.any_of([_said(part, words) for part in trigger.triggers])
+            return words.any_of([_said(part, words, zoned=zoned) for part in trigger.triggers])
         case Intersection():
-            return words.all_of([_said(part, words) for part in trigger.triggers])
+            return words.all_of([_said(part, words, zoned=zoned) for part in trigger.triggers])
         case ButNot():
-            base, *excluded = (_said(part, words) for part in trigger.triggers)
+            base, *excluded = (_said(part, words, zoned=zoned) for part in trigger.triggers)
             return words.but_not(base, excluded)
         case OnDays():
-            sentence = _said(trigger.trigger, words)
+            sentence = _said(trigger.trigger, words, zoned=zoned)
             return words.on_days(sentence, trigger.calendar, skip=trigger.condition == "skip", move=trigger.move)
         case _:
             return words.unknown(str(trigger.spec().get("kind", ""))[:40])
@@ -100,7 +123,7 @@ def _said(trigger: Trigger, words: Language) -> str:
 # -- cron --------------------------------------------------------------------------------------
 
 
-def _cron(trigger: Cron, words: Language) -> str:
+def _cron(trigger: Cron, words: Language, *, zoned: bool) -> str:
     reading = trigger.reading
     second, minute, hour, number, month, weekday, year = reading.masks
     any_number = shape_of(number, 1, 31) == All()
@@ -113,19 +136,23 @@ def _cron(trigger: Cron, words: Language) -> str:
         days = ""  # 1-31 beside a weekday: either is enough, so each day is
     else:
         days = numbers or weekdays
-    months = words.months(shape_of(month, 1, 12, cyclic=True))
+    # Round the end of a year or a day only where no year or day is picked: December to March of 2030 are not in a row.
+    months = words.months(shape_of(month, 1, 12, cyclic=not year))
     years = words.years(_years(year)) if year else ""
+    daily = not (days or months or years)
     times = _times(
         words,
-        (shape_of(second, 0, 60), shape_of(minute, 0, 60), shape_of(hour, 0, 24, cyclic=True)),
-        daily=not (days or months or years),
+        (shape_of(second, 0, 60), shape_of(minute, 0, 60), shape_of(hour, 0, 24, cyclic=daily)),
+        daily=daily,
     )
-    text = words.sentence(times, days=days, months=months, years=years, zone=trigger.tz or "")
+    text = words.sentence(times, days=days, months=months, years=years, zone=(trigger.tz or "") if zoned else "")
     return words.with_policies(text, gap=trigger.gap, fold=trigger.fold)
 
 
 def _years(mask: int) -> Shape:
     first = (mask & -mask).bit_length() - 1
+    if mask == 1 << first:
+        return These((first,))
     shape = shape_of(mask, first, 2_100 - first)  # 2027/2 goes on to the end, so it is a step from there
     return Run(first, 2_099) if shape == All() else shape
 

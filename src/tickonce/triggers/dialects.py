@@ -62,7 +62,6 @@ class Reading(NamedTuple):
         walls: Its wall times.
         fixed: Whether they are fixed times of day, or recur with elapsed time.
         version: Version of specs from which on it may be written.
-        grid: Its fires are full minutes (60) or seconds (1) of the wall.
         masks: Of second, minute, hour, day of month, month, day of week (0 is Sunday) and year (0 is any).
         number_rules: Days of the month that depend on the month.
         weekday_rules: Weekdays of the month.
@@ -72,7 +71,6 @@ class Reading(NamedTuple):
     walls: WallTimes
     fixed: bool
     version: int
-    grid: int
     masks: tuple[int, int, int, int, int, int, int]
     number_rules: tuple[DayRule, ...]
     weekday_rules: tuple[DayRule, ...]
@@ -100,7 +98,7 @@ def dialect_of(expression: str, named: str | None) -> Dialect:
     if len(parts) == 7:
         raise TriggerError(
             f"the cron expression {expression[:100]!r} has seven fields, as Quartz writes them; "
-            "say so: dialect='quartz' (there 1 is Sunday)"
+            f"say so: dialect='quartz', as text {'quartz ' + expression[:100]!r} (there 1 is Sunday)"
         )
     return "unix"
 
@@ -134,7 +132,10 @@ def read_unix_1(expression: str) -> Reading:
 
 
 def hashed(expression: str, dialect: Dialect, *, schedule_id: str | None) -> str:
-    """Return *expression* with each ``H`` replaced by what *schedule_id* chooses; itself when it has none."""
+    """Return *expression* with each ``H`` replaced by what *schedule_id* chooses; itself when it has none.
+
+    Where the choice would be a day that never comes (``H(29-31)`` in February) it is the next one that does.
+    """
     parts = expression.split(" ")
     if expression.startswith("@") or not any(is_hashed(each) for part in parts for each in part.split(",")):
         return expression
@@ -145,12 +146,29 @@ def hashed(expression: str, dialect: Dialect, *, schedule_id: str | None) -> str
     if len(fields) != len(parts):
         return expression  # refused by those who read it
 
-    def with_numbers(field: Field, part: str) -> str:
-        return ",".join(
-            chosen(each, field, schedule_id=schedule_id) if is_hashed(each) else each for each in part.split(",")
-        )
+    def with_numbers(turn: int) -> str:
+        def of_field(field: Field, part: str) -> str:
+            further = turn if field.name in {DAY_OF_MONTH.name, MONTH.name} else 0
+            return ",".join(
+                chosen(each, field, schedule_id=schedule_id, turn=further) if is_hashed(each) else each
+                for each in part.split(",")
+            )
 
-    return " ".join(starmap(with_numbers, zip(fields, parts, strict=True)))
+        return " ".join(starmap(of_field, zip(fields, parts, strict=True)))
+
+    first = with_numbers(0)
+    if not any(is_hashed(each) for part in parts[-4:] for each in part.split(",")) or _ever(first, dialect):
+        return first
+    return next((text for turn in range(1, 31) if _ever(text := with_numbers(turn), dialect)), first)
+
+
+def _ever(expression: str, dialect: Dialect) -> bool:
+    """Return whether *expression* matches, or is wrong in another way."""
+    try:
+        read_cron(expression, dialect)
+    except TriggerError as error:
+        return "never matches" not in str(error)
+    return True
 
 
 def _read_unix_2(expression: str) -> Reading:
@@ -160,8 +178,8 @@ def _read_unix_2(expression: str) -> Reading:
         raise _not_five(expression, parts)
     if "?" in text:
         raise TriggerError(
-            f"the cron expression {expression[:100]!r} has a '?', which Quartz writes; say so: dialect='quartz' "
-            "(there 1 is Sunday), or write '*'"
+            f"the cron expression {expression[:100]!r} has a '?', which Quartz writes; say so: dialect='quartz', "
+            f"as text {'quartz ' + expression[:100]!r} (there 1 is Sunday), or write '*'"
         )
     with_seconds = [*(["0"] if len(parts) == 5 else []), *parts, "*"]
     return _reading(expression, with_seconds, [SECOND, _MINUTE, _HOUR, _DAY_OF_MONTH, _MONTH, _DAY_OF_WEEK], version=2)
@@ -218,13 +236,18 @@ def _reading(
         years=years,
     )
     if not days.exist():
+        if both and day_of_month != "*" and day_of_week != "*":
+            raise TriggerError(
+                f"the cron expression {expression!r} never matches: day of month {day_of_month!r} or day of week "
+                f"{day_of_week!r} begins with '*', so a day must match both, and none does. Without the star "
+                "(1-31/16 instead of */16) one of the two is enough"
+            )
         when = f"month {month!r}" if year == "*" else f"month {month!r} of year {year!r}"
         raise TriggerError(f"the cron expression {expression!r} never matches: no such day comes in {when}")
     return Reading(
         WallTimes(days, Times(hours=hours, minutes=minutes, seconds=seconds)),
         fixed=not (second.startswith("*") or minute.startswith("*") or hour.startswith("*")),
         version=version,
-        grid=60 if second == "0" else 1,
         masks=(seconds, minutes, hours, days_of_month, months, weekdays, years),
         number_rules=number_rules,
         weekday_rules=weekday_rules,
@@ -297,8 +320,8 @@ def _refuse_if_ambiguous(expression: str, parts: list[str]) -> None:
     if first_reads and last_reads:
         raise TriggerError(
             f"the cron expression {expression[:100]!r} has six fields and can mean two things. Seconds first: "
-            f"{_spelled(parts)}. Seconds last: {_spelled(last)}. For the former say dialect='unix', "
-            f"for the latter write {' '.join(last)!r} with dialect='unix'"
+            f"{_spelled(parts)}. Seconds last: {_spelled(last)}. For the former say dialect='unix', as text "
+            f"{'unix ' + expression[:100]!r}; for the latter {'unix ' + ' '.join(last)!r}"
         )
 
 
@@ -327,8 +350,8 @@ def _not_five(expression: str, parts: list[str]) -> TriggerError:
         return TriggerError(f"{shown} is not known; allowed {', '.join(NICKNAMES)}.{did_you_mean(parts[0], NICKNAMES)}")
     if "=" in parts[0]:
         return TriggerError(f"{shown} sets a variable in front of the expression; give the zone as tz=...")
+    more = ", or six with seconds in front" if len(parts) > 5 else ""
     aside = "; a seventh field, for years, is read by dialect='quartz'" if len(parts) == 7 else ""
     return TriggerError(
-        f"the cron expression {shown} has {len(parts)} field(s), allowed are five: {_FIELDS}, "
-        f"or six with seconds in front{aside}"
+        f"the cron expression {shown} has {len(parts)} field(s), allowed are five: {_FIELDS}{more}{aside}"
     )

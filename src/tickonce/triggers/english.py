@@ -16,6 +16,28 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+#: Of countries whose calendars are asked for often; others go by their codes.
+_COUNTRIES = {
+    "CN": "China",
+    "HK": "Hong Kong",
+    "MO": "Macao",
+    "TW": "Taiwan",
+    "JP": "Japan",
+    "KR": "South Korea",
+    "SG": "Singapore",
+    "MY": "Malaysia",
+    "TH": "Thailand",
+    "VN": "Vietnam",
+    "IN": "India",
+    "US": "the United States",
+    "CA": "Canada",
+    "GB": "the United Kingdom",
+    "DE": "Germany",
+    "FR": "France",
+    "AU": "Australia",
+    "BR": "Brazil",
+    "RU": "Russia",
+}
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
@@ -109,6 +131,8 @@ class English:
 
     def period(self, length: timedelta, *, anchor: datetime | None, shift: timedelta | None, spread: bool) -> str:
         text = f"every {_length(length, alone=True)}"
+        if length >= timedelta(days=1):  # "every day" would be taken for a time of day
+            text = f"every {'24 hours' if length == timedelta(days=1) else _length(length)} of elapsed time"
         if anchor is not None:
             text += f", counted from {format_instant(anchor)}"
         if shift is not None:
@@ -147,6 +171,9 @@ class English:
         text = f"by the recurrence rule {parts} from {start:%Y-%m-%d %H:%M:%S}"
         return f"{text}, {zone} time" if zone else text
 
+    def in_zone(self, text: str, zone: str) -> str:
+        return f"{text}; all in {zone} time"
+
     def any_of(self, sentences: Sequence[str]) -> str:
         return "; or ".join(sentences)
 
@@ -157,19 +184,31 @@ class English:
         return f"{sentence}; but not {'; nor '.join(excluded)}"
 
     def on_days(self, sentence: str, calendar: Calendar, *, skip: bool, move: str | None) -> str:
-        kind = "working days" if calendar.days == "working" else "holidays"
-        days = f"{kind} of {calendar.title}"
-        if move is not None:
-            if skip:
-                return f"{sentence}; on {days} moved to the {move} other day"
-            return f"{sentence}; moved to the {move} of the {days} from other days"
-        return f"{sentence}; not on {days}" if skip else f"{sentence}; only on {days}"
+        kind = "working day" if calendar.days == "working" else "holiday"
+        of = f"of {_title(calendar)}"
+        if move is None:
+            return f"{sentence}; not on {kind}s {of}" if skip else f"{sentence}; only on {kind}s {of}"
+        unwanted, wanted = ("is", f"day that is no {kind}") if skip else ("is not", kind)
+        return f"{sentence}; if that {unwanted} a {kind} {of}, on the {move} {wanted} instead"
+
+    def weekday(self, day: date) -> str:
+        return _WEEKDAYS[day.isoweekday() % 7][:3]
+
+    def length(self, length: timedelta) -> str:
+        return _length(length)
+
+    def count(self, number: int, *, more: bool) -> str:
+        return f"({number}{'+' if more else ''} times)"
+
+    def guess(self, calendar: Calendar, years: Sequence[int]) -> str:
+        return f"{calendar.name} has no data of {_listed(list(map(str, years)))}: weekdays alone decide there"
 
     def unknown(self, kind: str) -> str:
         return f"a trigger of kind {kind!r}, which this release does not know"
 
-    def moved(self, day: date, missing: str, zone: str, due: str) -> str:
-        return f"{_day(day)}: {missing} does not exist in {zone}, runs at {due}"
+    def moved(self, day: date, missing: str, zone: str, due: str, *, on: date) -> str:
+        then = f"at {due}" if on == day else f"on {_day(on)} at {due}"
+        return f"{_day(day)}: {missing} does not exist in {zone}, runs {then}"
 
     def left_out(self, day: date, missing: str, zone: str) -> str:
         return f"{_day(day)}: {missing} does not exist in {zone}, does not run"
@@ -199,6 +238,14 @@ class English:
     def _weekday_rule(self, rule: DayRule) -> str:
         which = "last" if rule.kind is Kind.LAST_WEEKDAY else _ordinal(rule.number)
         return f"the {which} {_WEEKDAYS[rule.weekday]} of the month"
+
+
+def _title(calendar: Calendar) -> str:
+    if "country" not in calendar.source.spec():
+        return calendar.title
+    country, _, part = calendar.title.partition("-")
+    name = _COUNTRIES.get(country, country)
+    return f"{name} ({part})" if part else name
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -82,12 +82,15 @@ class Every:
         Raises:
             TriggerError: *after* is naive.
         """
-        period = self.period // _MICROSECOND
-        origin = 0 if self.anchor is None else microseconds(self.anchor)
-        if self.shift is not None:
-            origin += self.shift // _MICROSECOND
+        period, origin = self.period // _MICROSECOND, self.origin_us
         periods = (microseconds(after) - origin) // period + 1
         return from_microseconds(origin + periods * period)
+
+    @property
+    def origin_us(self) -> int:
+        """An instant that is due, in microseconds since the Unix epoch."""
+        origin = 0 if self.anchor is None else microseconds(self.anchor)
+        return origin if self.shift is None else origin + self.shift // _MICROSECOND
 
     def spec(self) -> Spec:
         """Return the JSON form."""

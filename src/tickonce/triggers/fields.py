@@ -78,7 +78,8 @@ class Field:
             if high < low and self.wraps:
                 return self._wrapped(low, high, step)
             if high < low:
-                turned = f"{first}-{self.high},{self.low}-{last}"
+                years = self.low > 999
+                turned = f"{last}-{first}" if years else f"{first}-{self.high},{self.low}-{last}"
                 raise TriggerError(f"{self.name}: the range {values!r} runs backwards; write {turned!r}")
         return sum(1 << value for value in range(low, high + 1, step))
 

@@ -22,10 +22,10 @@ def is_hashed(element: str) -> bool:
     return element[:1] in {"H", "h"} and not element[1:2].isalpha()
 
 
-def chosen(element: str, field: Field, *, schedule_id: str | None) -> str:
+def chosen(element: str, field: Field, *, schedule_id: str | None, turn: int = 0) -> str:
     """Return *element*, which begins with ``H``, with numbers instead.
 
-    Without a *schedule_id* the smallest values are chosen.
+    Without a *schedule_id* the smallest values are chosen; with a *turn*, the value so many further on.
 
     Raises:
         TriggerError: It is none of the forms that ``H`` has.
@@ -40,6 +40,8 @@ def chosen(element: str, field: Field, *, schedule_id: str | None) -> str:
         raise TriggerError(
             f"{field.name}: {element[:60]!r} is not understood; H is written H, H/15, H(0-29) or H(0-29)/10"
         )
+    if field.name == "year":
+        raise TriggerError("year: H would choose a single year, and nothing is due after it; write * or the years")
     low, high, step = field.low, field.low + field.values - 1, int(match[3] or 0)
     if field.name == DAY_OF_MONTH.name:
         high = _LAST_DAY_OF_ALL_MONTHS
@@ -49,7 +51,7 @@ def chosen(element: str, field: Field, *, schedule_id: str | None) -> str:
             raise TriggerError(f"{field.name}: the range in {element!r} runs backwards; write the smaller value first")
     if match[3] and not 1 <= step <= high - low + 1:
         raise TriggerError(f"{field.name}: the step in {element!r} must be 1 to {high - low + 1}")
-    first = low + _hash(schedule_id, field) % (step or high - low + 1)
+    first = low + (_hash(schedule_id, field) + turn) % (step or high - low + 1)
     if not step:
         return str(first)
     # An open end would run on to the 31st, and a week of numbers 0 to 7 has one Sunday too many.

@@ -9,6 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from tickonce.errors import TriggerError
 
+#: The next fire of a trigger that is held because its calendar has no data. It is far away rather than none, so that
+#: the schedule does not end: it stays in view, and goes on when there are data.
+HELD = datetime(9000, 1, 1, tzinfo=UTC)
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400
 #: First and last second that a datetime in UTC can have.
@@ -110,5 +114,8 @@ def _not_aware(value: object) -> TriggerError:
 
 def shown(value: object) -> str:
     """Return *value* for an error message, cut short."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -72,6 +72,9 @@ class Language(Protocol):
     def rule(self, parts: str, start: datetime, zone: str) -> str:
         """Say a recurrence rule, whose parts stay as they are written."""
 
+    def in_zone(self, text: str, zone: str) -> str:
+        """Return *text*, all times of which are of *zone*."""
+
     def any_of(self, sentences: Sequence[str]) -> str:
         """Say a union."""
 
@@ -84,11 +87,23 @@ class Language(Protocol):
     def on_days(self, sentence: str, calendar: Calendar, *, skip: bool, move: str | None) -> str:
         """Say on which days of *calendar* alone *sentence* holds, and where fires of others go."""
 
+    def weekday(self, day: date) -> str:
+        """Return the short name of the weekday of *day*."""
+
+    def length(self, length: timedelta) -> str:
+        """Return *length* in units."""
+
+    def count(self, number: int, *, more: bool) -> str:
+        """Say how many times something is due; *more* where that is a lower bound."""
+
+    def guess(self, calendar: Calendar, years: Sequence[int]) -> str:
+        """Say that *calendar* has no data of these *years*, so that weekdays decide."""
+
     def unknown(self, kind: str) -> str:
         """Say that this release does not know the trigger."""
 
-    def moved(self, day: date, missing: str, zone: str, due: str) -> str:
-        """Say that a time did not come that day, and when the fire is due instead."""
+    def moved(self, day: date, missing: str, zone: str, due: str, *, on: date) -> str:
+        """Say that a time does not come that day, and when, *on* the same or another day, the fire is due instead."""
 
     def left_out(self, day: date, missing: str, zone: str) -> str:
         """Say that a time does not come that day, and so is not due."""

@@ -9,8 +9,9 @@ from tickonce.errors import TriggerError
 from tickonce.triggers.base import JSON, Spec
 from tickonce.triggers.daylight import Fold, Gap, Search, check_policies, search
 from tickonce.triggers.instants import from_seconds, seconds_before
-from tickonce.triggers.rruletext import Rule, read_rule
+from tickonce.triggers.rruletext import SHORT, Rule, read_rule
 from tickonce.triggers.ruledays import RuleWalls
+from tickonce.triggers.ruletimes import walls_of
 from tickonce.triggers.zones import Zone, zone, zone_name
 
 
@@ -20,16 +21,19 @@ class RRule:
 
     The text is what calendars exchange: a line DTSTART, a line RRULE and, if wanted, lines EXDATE. DTSTART gives the
     first time and what the rule leaves open; it is itself due only when the rule matches it. It is in the zone that its
-    TZID names, in UTC with a ``Z`` behind, or in *tz*. FREQ is YEARLY, MONTHLY, WEEKLY or DAILY; for shorter distances
-    there is ``every``. COUNT is at most 1,000 (100 with BYSETPOS), and 200 times may be excluded. An UNTIL that is a
-    date includes that day.
+    TZID names, in UTC with a ``Z`` behind, or in *tz*. COUNT is at most 1,000 (100 with BYSETPOS), and 200 times may
+    be excluded. An UNTIL that is a date includes that day.
+
+    FREQ=HOURLY, MINUTELY and SECONDLY count hours, minutes and seconds of the wall from DTSTART on, and recur: where
+    the clocks change they are due whenever the wall shows one of their times, as cron expressions that recur are. For
+    elapsed time there is ``every``.
 
     Args:
         rule: The text; lines may be divided by line ends or by white space.
         tz: An IANA zone, by its name or as a ZoneInfo, where DTSTART names none. None: to be filled in by
             ``resolved``; until then UTC.
-        gap: Times that do not come: due right ``after`` the gap, or ``skip``.
-        fold: Times that come twice: due ``once``, the first time, or ``both``.
+        gap: Times that do not come: due right ``after`` the gap, or ``skip``. None: after; skip for short frequencies.
+        fold: Times that come twice: due ``once``, the first time, or ``both``. None: once; both for short frequencies.
 
     Raises:
         TriggerError: The text cannot be read, or says what has no meaning.
@@ -60,19 +64,22 @@ class RRule:
             if name not in {None, own}:
                 raise TriggerError(f"tz: the rule is in {own} by its DTSTART, and {name} is asked for; leave one out")
             name = own
-        at_gap, at_fold = check_policies(gap, fold)
+        usual = _usual(read)
+        checked = check_policies(gap, fold)
+        at_gap, at_fold = checked[0] or usual[0], checked[1] or usual[1]
         object.__setattr__(self, "rule", read.text)
         object.__setattr__(self, "tz", name)
-        object.__setattr__(self, "gap", at_gap or "after")
-        object.__setattr__(self, "fold", at_fold or "once")
+        object.__setattr__(self, "gap", at_gap)
+        object.__setattr__(self, "fold", at_fold)
         object.__setattr__(self, "_read", read)
-        object.__setattr__(self, "_walls", RuleWalls.of(read))
+        object.__setattr__(self, "_walls", walls_of(read))
         object.__setattr__(self, "_zone", zone(name or "UTC"))
-        object.__setattr__(self, "_search", search(at_gap or "after", at_fold or "once"))
+        object.__setattr__(self, "_search", search(at_gap, at_fold))
 
     def __repr__(self) -> str:
         text = repr(self.rule)
-        given = (("tz", self.tz, self._read.tz), ("gap", self.gap, "after"), ("fold", self.fold, "once"))
+        gap, fold = _usual(self._read)
+        given = (("tz", self.tz, self._read.tz), ("gap", self.gap, gap), ("fold", self.fold, fold))
         for name, value, default in given:
             text += f", {name}={value!r}" if value != default else ""
         return f"RRule({text})"
@@ -91,9 +98,10 @@ class RRule:
         return None if found is None or (until is not None and found > until) else from_seconds(found)
 
     def spec(self) -> Spec:
-        """Return the JSON form."""
-        spec: dict[str, JSON] = {"kind": "rrule", "version": 1, "rule": self.rule}
-        given = (("tz", self.tz, None), ("gap", self.gap, "after"), ("fold", self.fold, "once"))
+        """Return the JSON form, in the oldest version that can say it."""
+        spec: dict[str, JSON] = {"kind": "rrule", "version": self._read.version, "rule": self.rule}
+        gap, fold = _usual(self._read)
+        given = (("tz", self.tz, None), ("gap", self.gap, gap), ("fold", self.fold, fold))
         return spec | {name: value for name, value, default in given if value != default}
 
     def resolved(self, *, schedule_id: str, tz: str) -> RRule:  # noqa: ARG002 - nothing depends on the id
@@ -133,3 +141,8 @@ def rrule(rule: str, *, tz: str | tzinfo | None = None, gap: Gap | None = None, 
         RRule('DTSTART:20260101T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH')
     """
     return RRule(rule, tz, gap, fold)
+
+
+def _usual(rule: Rule) -> tuple[Gap, Fold]:
+    """Return the policies that hold unless others are given."""
+    return ("skip", "both") if rule.frequency in SHORT else ("after", "once")

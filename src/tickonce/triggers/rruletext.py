@@ -6,25 +6,55 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from math import gcd
+from typing import Literal, TypeAlias, get_args
 
 from tickonce.errors import TriggerError, did_you_mean
-from tickonce.triggers.instants import EPOCH, shown
+from tickonce.triggers.instants import DAY, EPOCH, shown
 
-Frequency: TypeAlias = Literal["YEARLY", "MONTHLY", "WEEKLY", "DAILY"]
+Frequency: TypeAlias = Literal["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY"]
 
 _MAX_LENGTH = 20_000
 _MOST_COUNT = 1_000
+_MOST_SHORT_INTERVAL = 99_999
 _MOST_PLACED = 100
 _MOST_EXCLUDED = 200
-_FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
-_SHORT = ("HOURLY", "MINUTELY", "SECONDLY")
+_FREQUENCIES = get_args(Frequency)
+#: Frequencies shorter than a day, and the seconds of their periods.
+SHORT: dict[str, int] = {"HOURLY": 3_600, "MINUTELY": 60, "SECONDLY": 1}
+#: Days after which the times of a rule with a short frequency repeat, at most.
+_MOST_PHASES = 1_000
 #: Weekdays count from Sunday as 0, as everywhere here.
 _WEEKDAYS = {"SU": 0, "MO": 1, "TU": 2, "WE": 3, "TH": 4, "FR": 5, "SA": 6}
 _LINE = re.compile(r"(DTSTART|RRULE|EXDATE|RDATE|EXRULE)((?:;[A-Z-]+=[^:;\s]+)*):(\S+)", re.ASCII)
 _MOMENT = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z)?)?", re.ASCII)
 _BYDAY = re.compile(r"([+-]?[0-9]{1,2})?(SU|MO|TU|WE|TH|FR|SA)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,5}", re.ASCII)
+
+
+_TZID = re.compile(r"(?<=TZID=)(?:\"([^\"\r\n]*)\"|([^\":;\r\n]+))(?=[:;])", re.IGNORECASE)
+#: What Outlook and Exchange call zones: the commonest names of Windows, by the territory 001 of CLDR.
+_WINDOWS = {
+    "AUS Eastern Standard Time": "Australia/Sydney",
+    "Central Europe Standard Time": "Europe/Budapest",
+    "Central European Standard Time": "Europe/Warsaw",
+    "Central Standard Time": "America/Chicago",
+    "China Standard Time": "Asia/Shanghai",
+    "E. South America Standard Time": "America/Sao_Paulo",
+    "Eastern Standard Time": "America/New_York",
+    "GMT Standard Time": "Europe/London",
+    "India Standard Time": "Asia/Calcutta",
+    "Korea Standard Time": "Asia/Seoul",
+    "Mountain Standard Time": "America/Denver",
+    "Pacific Standard Time": "America/Los_Angeles",
+    "Romance Standard Time": "Europe/Paris",
+    "Russian Standard Time": "Europe/Moscow",
+    "Singapore Standard Time": "Asia/Singapore",
+    "Taipei Standard Time": "Asia/Taipei",
+    "Tokyo Standard Time": "Asia/Tokyo",
+    "UTC": "UTC",
+    "W. Europe Standard Time": "Europe/Berlin",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +67,7 @@ class Rule:
         start: DTSTART as a wall time.
         until: The last wall time, or None; and *until_instant* the last instant.
         weekdays: Plain weekdays, 0 is Sunday; *nth* those with a number, as (number, weekday).
+        hours: Of the day, all of them where neither the rule nor DTSTART restricts them; so *minutes* and *seconds*.
         excluded: Wall times of EXDATE.
     """
 
@@ -61,6 +92,11 @@ class Rule:
     positions: tuple[int, ...] = ()
     excluded: frozenset[int] = frozenset()
 
+    @property
+    def version(self) -> int:
+        """Version of specs from which on it may be written."""
+        return 2 if self.frequency in SHORT else 1
+
 
 @lru_cache(maxsize=1_024)
 def read_rule(text: str) -> Rule:
@@ -73,6 +109,7 @@ def read_rule(text: str) -> Rule:
         raise TriggerError(f"a recurrence rule is text, such as 'DTSTART:20260101T090000 RRULE:...', got {shown(text)}")
     if len(text) > _MAX_LENGTH:
         raise TriggerError(f"the recurrence rule has {len(text)} characters, allowed are {_MAX_LENGTH}")
+    text = _TZID.sub(_iana, text)
     lines: dict[str, list[tuple[str, str]]] = {}
     tidied = []
     # RFC 5545, 3.1: a line that begins with white space goes on with the one before.
@@ -94,6 +131,18 @@ def read_rule(text: str) -> Rule:
     return _rule(text, lines, tidied, _zone_of(text, lines["DTSTART"][0][0]))
 
 
+def _iana(match: re.Match[str]) -> str:
+    """Return the zone that a TZID names, without the quotes that it may have, and by its IANA name."""
+    name = (match[1] if match[1] is not None else match[2]).strip()
+    known = next((iana for windows, iana in _WINDOWS.items() if windows.upper() == name.upper()), name)
+    if " " in known or not known:
+        raise TriggerError(
+            f"TZID: {name[:60]!r} is no IANA name (Outlook writes those of Windows); write the zone's, such as "
+            "TZID=Asia/Shanghai"
+        )
+    return known
+
+
 def _rule(text: str, lines: dict[str, list[tuple[str, str]]], tidied: list[str], tz: str | None) -> Rule:
     start, in_utc, _ = _moment(lines["DTSTART"][0][1], "DTSTART")
     if in_utc:
@@ -102,14 +151,18 @@ def _rule(text: str, lines: dict[str, list[tuple[str, str]]], tidied: list[str],
     frequency = _frequency(parts.pop("FREQ"))
     weekdays, nth = _byday(parts.pop("BYDAY", ""), frequency)
     until, until_instant = _until(parts.pop("UNTIL", None))
-    numbers = {name: _numbers(value, name) for name, value in parts.items() if name != "WKST"}
+    # In UTC, the wall may be a day ahead.
+    if until is not None and until < start - (DAY if until_instant is not None else 0):
+        raise TriggerError("UNTIL is before DTSTART, so the rule never matches; let it end later, or begin earlier")
+    most = {"INTERVAL": _MOST_SHORT_INTERVAL} if frequency in SHORT else {}
+    numbers = {name: _numbers(value, name, most.get(name)) for name, value in parts.items() if name != "WKST"}
     count = numbers.get("COUNT", (None,))[0]
     if count is not None and until is not None:
         raise TriggerError("COUNT and UNTIL exclude each other")
     excluded = [each for _, value in lines.get("EXDATE", ()) for each in value.split(",")]
     if len(excluded) > _MOST_EXCLUDED:
         raise TriggerError(f"EXDATE: {len(excluded)} times are excluded, allowed are {_MOST_EXCLUDED}")
-    second = start % 86_400
+    second, length = start % DAY, SHORT.get(frequency, DAY)
     rule = Rule(
         text="\n".join(_with_zone_as_written(line, text) for line in tidied),
         tz=tz,
@@ -126,9 +179,9 @@ def _rule(text: str, lines: dict[str, list[tuple[str, str]]], tidied: list[str],
         month_days=frozenset(numbers.get("BYMONTHDAY", ())),
         weekdays=weekdays,
         nth=nth,
-        hours=numbers.get("BYHOUR", (second // 3_600,)),
-        minutes=numbers.get("BYMINUTE", (second // 60 % 60,)),
-        seconds=numbers.get("BYSECOND", (second % 60,)),
+        hours=numbers.get("BYHOUR", tuple(range(24)) if length < DAY else (second // 3_600,)),
+        minutes=numbers.get("BYMINUTE", tuple(range(60)) if length < 3_600 else (second // 60 % 60,)),
+        seconds=numbers.get("BYSECOND", tuple(range(60)) if length < 60 else (second % 60,)),
         positions=numbers.get("BYSETPOS", ()),
         excluded=frozenset(_moment(each, "EXDATE")[0] for each in excluded),
     )
@@ -173,16 +226,15 @@ def _parts(text: str) -> dict[str, str]:
 def _frequency(text: str) -> Frequency:
     for known in _FREQUENCIES:
         if text == known:
-            return known  # type: ignore[return-value]  # one of the four
-    if text in _SHORT:
-        raise TriggerError(f"FREQ={text} is shorter than a day; use every('5m') for elapsed time, or a cron expression")
+            return known  # type: ignore[no-any-return]  # one of them
     raise TriggerError(
         f"FREQ={text[:20]} is not known; allowed {', '.join(_FREQUENCIES)}.{did_you_mean(text[:20], _FREQUENCIES)}"
     )
 
 
-def _numbers(text: str, name: str) -> tuple[int, ...]:
+def _numbers(text: str, name: str, limit: int | None = None) -> tuple[int, ...]:
     least, most, from_end = _LIMITS[name]
+    most = limit or most
     found = set()
     for each in text.split(","):
         value = int(each) if _NUMBER.fullmatch(each) else None
@@ -267,12 +319,25 @@ def _with_zone_as_written(line: str, text: str) -> str:
 def _check_meaning(rule: Rule) -> None:
     if rule.week_numbers and (rule.frequency != "YEARLY" or not rule.weekdays or rule.week_start != 1):
         raise TriggerError("BYWEEKNO needs FREQ=YEARLY, weeks that begin on Monday, and plain weekdays as BYDAY")
-    if rule.year_days and rule.frequency != "YEARLY":
-        raise TriggerError("BYYEARDAY needs FREQ=YEARLY")
+    if rule.year_days and rule.frequency in {"MONTHLY", "WEEKLY", "DAILY"}:
+        raise TriggerError("BYYEARDAY needs FREQ=YEARLY, HOURLY, MINUTELY or SECONDLY")
+    _check_interval(rule)
     if rule.month_days and rule.frequency == "WEEKLY":
         raise TriggerError("BYMONTHDAY has no meaning with FREQ=WEEKLY")
     if rule.positions and (rule.count or 0) > _MOST_PLACED:
         raise TriggerError(f"COUNT is at most {_MOST_PLACED} together with BYSETPOS; use UNTIL")
+    if rule.frequency in SHORT:
+        return
     times = len(rule.hours) * len(rule.minutes) * len(rule.seconds)
     if times > 1_440:
         raise TriggerError(f"BYHOUR, BYMINUTE and BYSECOND give {times} times a day, allowed are 1440; use every(...)")
+
+
+def _check_interval(rule: Rule) -> None:
+    a_day = DAY // SHORT.get(rule.frequency, DAY)
+    if rule.interval // gcd(rule.interval, a_day) > _MOST_PHASES:
+        raise TriggerError(
+            f"INTERVAL: the times of FREQ={rule.frequency};INTERVAL={rule.interval} repeat only after more than "
+            f"{_MOST_PHASES} days; take an interval up to {_MOST_PHASES}, one that divides a day or is made of whole "
+            "days, or every(...) for elapsed time"
+        )

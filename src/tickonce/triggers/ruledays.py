@@ -7,8 +7,8 @@ from calendar import isleap, monthrange
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import lru_cache
+from math import gcd
 
-from tickonce.errors import TriggerError
 from tickonce.triggers.instants import DAY
 from tickonce.triggers.rruletext import Rule
 
@@ -19,6 +19,9 @@ _LAST_DAY = date.max.toordinal() - _EPOCH_ORDINAL
 _MOST_LOOKS = 450
 #: The same for rules with BYSETPOS, whose periods are dearer.
 _MOST_PERIODS = 60
+#: Days looked through for one without a match, and phases of days whose times may be remembered for that.
+_MOST_DAYS = 40
+_MOST_REMEMBERED = 16
 #: A year of each shape: the weekday on which it begins, and whether it is a leap year.
 _SHAPES = {(date(year, 1, 1).weekday(), isleap(year)): year for year in range(1_996, 2_024)}
 
@@ -26,23 +29,21 @@ _SHAPES = {(date(year, 1, 1).weekday(), isleap(year)): year for year in range(1_
 class RuleWalls:
     """All times of a rule."""
 
-    __slots__ = ("_first_day", "_last", "_mask_of", "_rule", "_times")
+    __slots__ = ("_first_day", "_free_of", "_last", "_mask_of", "_phases", "_rule", "_times")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._first_day = rule.start // DAY
         self._last = rule.until
         self._mask_of: Callable[[int], int] = lru_cache(maxsize=512)(self._make_mask)
-        self._times = sorted(h * 3_600 + m * 60 + s for h in rule.hours for m in rule.minutes for s in rule.seconds)
+        self._times = self._times_of(rule)
+        self._phases = 1
+        self._free_of: Callable[[int, int, int], list[int]] = lru_cache(maxsize=32)(self._find_free)
 
-    @classmethod
-    def of(cls, rule: Rule) -> RuleWalls:
-        """Return the wall times of *rule*; the same object for equal rules, as a count is costly to find the end of.
-
-        Raises:
-            TriggerError: It never matches.
-        """
-        return _walls_of(rule)
+    @staticmethod
+    def _times_of(rule: Rule) -> list[int]:
+        """Return the times of the rule within a day, in order."""
+        return sorted(h * 3_600 + m * 60 + s for h in rule.hours for m in rule.minutes for s in rule.seconds)
 
     def at_or_after(self, wall: int) -> int | None:
         """Return the first match at or after *wall*, or None when none is left."""
@@ -55,6 +56,42 @@ class RuleWalls:
                 return found
             wall = found + 1
         return None
+
+    @property
+    def comb(self) -> tuple[int, int]:
+        """A distance and a wall time: no match stands elsewhere than so far from there."""
+        return gcd(DAY, *(time - self._times[0] for time in self._times)), self._times[0]
+
+    def free_at_or_after(self, wall: int, step: int) -> int:
+        """Return the first of every *step* seconds from *wall* on that may be no match; forty days on at the latest.
+
+        *step* divides a day, and *wall* is a match.
+        """
+        rule = self._rule
+        if rule.positions or rule.excluded or self._phases > _MOST_REMEMBERED:
+            return wall
+        end = wall
+        day, second = divmod(wall, DAY)
+        first = second % step
+        for each in range(day, day + _MOST_DAYS):
+            if self._day_at_or_after(each) != each:
+                end = each * DAY
+                break
+            free = self._free_of(each % self._phases, step, first)
+            place = bisect_left(free, second if each == day else 0)
+            if place < len(free):
+                end = each * DAY + free[place]
+                break
+            end = (each + 1) * DAY
+        return end if self._last is None else min(end, self._last + 1)
+
+    def _find_free(self, phase: int, step: int, first: int) -> list[int]:
+        return [second for second in range(first, DAY, step) if not self._includes(phase, second)]
+
+    def _includes(self, day: int, second: int) -> bool:  # noqa: ARG002 - the times of all days are the same
+        """Return whether *second* of *day*, which is due, is a match."""
+        place = bisect_left(self._times, second)
+        return place < len(self._times) and self._times[place] == second
 
     def end_after(self, count: int) -> None:
         """Let the rule end with its *count*-th time; those that are excluded count as well, as RFC 5545 says."""
@@ -86,14 +123,15 @@ class RuleWalls:
             if found is None:
                 return None
             begin, end = self._period(found)
-            days = self._days_between(begin, end)
-            count = len(days) * len(times)
-            places = sorted({place - 1 if place > 0 else count + place for place in self._rule.positions})
+            mask = self._days_between(begin, end)
+            count = mask.bit_count() * len(times)
+            wanted = {place - 1 if place > 0 else count + place for place in self._rule.positions}
+            places = sorted(place for place in wanted if 0 <= place < count)
+            days = [day for day in range(end - begin) if mask >> day & 1] if places else []
             for place in places:
-                if 0 <= place < count:
-                    at = days[place // len(times)] * DAY + times[place % len(times)]
-                    if at >= wall:
-                        return at
+                at = (begin + days[place // len(times)]) * DAY + times[place % len(times)]
+                if at >= wall:
+                    return at
             day = end
         return None
 
@@ -144,6 +182,8 @@ class RuleWalls:
                 if not ahead:
                     return day
                 return _LAST_DAY + 1 if year + ahead > 9_999 else date(year + ahead, 1, 1).toordinal() - _EPOCH_ORDINAL
+            case _:
+                raise AssertionError(rule.frequency)  # shorter ones have a class of their own
 
     def _period(self, day: int) -> tuple[int, int]:
         """Return the first day of the period around *day*, and of the next one."""
@@ -160,13 +200,18 @@ class RuleWalls:
             case "YEARLY":
                 begin = date(at.year, 1, 1).toordinal() - _EPOCH_ORDINAL
                 return begin, begin + 365 + isleap(at.year)
+            case _:
+                raise AssertionError(self._rule.frequency)
 
-    def _days_between(self, begin: int, end: int) -> list[int]:
-        days, day = [], self._day_at_or_after(begin)
-        while day is not None and day < end:
-            days.append(day)
-            day = self._day_at_or_after(day + 1)
-        return days
+    def _days_between(self, begin: int, end: int) -> int:
+        """Return the mask of the days that the rule's parts allow in a period that is due; bit 0 is *begin*."""
+        mask, day = 0, begin
+        while day < end and day <= _LAST_DAY:
+            year = date.fromordinal(day + _EPOCH_ORDINAL).year
+            first = date(year, 1, 1).toordinal() - _EPOCH_ORDINAL
+            mask |= self._mask_of(self._alike(year)) >> (day - first) << (day - begin)
+            day = first + 365 + isleap(year)
+        return mask & (1 << end - begin) - 1
 
     # -- the days of a year ------------------------------------------------------------------------
 
@@ -185,7 +230,7 @@ class RuleWalls:
             # What the rule leaves open is as in DTSTART.
             if rule.frequency == "WEEKLY":
                 weekdays = frozenset({start.isoweekday() % 7})
-            elif rule.frequency != "DAILY":
+            elif rule.frequency in {"MONTHLY", "YEARLY"}:
                 month_days = frozenset({start.day})
                 if rule.frequency == "YEARLY":
                     months = months or frozenset({start.month})
@@ -218,16 +263,6 @@ class RuleWalls:
             for number, weekday in rule.nth
             if (place := _nth(begin, days, first, number, weekday)) is not None
         )
-
-
-@lru_cache(maxsize=1_024)
-def _walls_of(rule: Rule) -> RuleWalls:
-    walls = RuleWalls(rule)
-    if rule.count is not None:
-        walls.end_after(rule.count)
-    if walls.at_or_after(rule.start) is None:
-        raise TriggerError(f"the rule {rule.text[:200]!r} never matches, or hardly ever")
-    return walls
 
 
 def _nth(begin: int, days: int, first: int, number: int, weekday: int) -> int | None:

@@ -12,19 +12,27 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tickonce.errors import TriggerError, UnknownTrigger
 from tickonce.triggers.base import JSON, Spec, Trigger
-from tickonce.triggers.calendar import CalendarInterval
-from tickonce.triggers.combine import COMBINATIONS, MOST_DEPTH, MOST_PARTS, Combined
 from tickonce.triggers.cron import Cron
 from tickonce.triggers.dialects import DIALECTS, read_unix_1
 from tickonce.triggers.every import Every
 from tickonce.triggers.instants import shown
 from tickonce.triggers.once import At
-from tickonce.triggers.solar import Solar
 from tickonce.triggers.zones import may_be_known_elsewhere
+
+if TYPE_CHECKING:
+    from tickonce.triggers.calendar import CalendarInterval
+    from tickonce.triggers.combine import Combined
+    from tickonce.triggers.rrule import RRule
+    from tickonce.triggers.sun import Solar
+
+#: Combinations by their kind, and how many triggers they may hold, how deep in one another.
+_COMBINATIONS = {"union", "intersection", "but_not"}
+MOST_DEPTH = 8
+MOST_PARTS = 64
 
 
 def trigger_from_spec(spec: Spec) -> Trigger:
@@ -49,7 +57,7 @@ def _from_spec(spec: Spec, depth: int) -> Trigger:
         raise TriggerError(f"kind: a trigger's spec needs one, as text; got {shown(kind)}")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise TriggerError(f"version: a trigger's spec needs one, a number from 1; got {shown(version)}")
-    if kind in COMBINATIONS and version == 1:
+    if kind in _COMBINATIONS and version == 1:
         return _combined_1(spec, kind, depth)
     if kind == "on_days" and version == 1:
         return _on_days_1(spec, depth)
@@ -118,7 +126,7 @@ class OpaqueTrigger:
         raise UnknownTrigger(f"this node cannot plan the trigger {self!r}: {why}; upgrade tickonce or tzdata here")
 
 
-# -- one reader for each kind and version ------------------------------------------------------
+# -- one reader for each kind and version; all but the plainest kinds are loaded by those who use them --------
 
 
 def _cron_1(spec: Spec) -> Cron:
@@ -163,6 +171,8 @@ def _at_1(spec: Spec) -> At:
 
 
 def _calendar_1(spec: Spec) -> CalendarInterval:
+    from tickonce.triggers.calendar import CalendarInterval
+
     _know(spec, "months", "days", "at", "anchor", "overflow", "tz", "gap", "fold")
     return CalendarInterval(
         months=_number(spec, "months"),
@@ -177,18 +187,29 @@ def _calendar_1(spec: Spec) -> CalendarInterval:
 
 
 def _solar_1(spec: Spec) -> Solar:
+    from tickonce.triggers.sun import Solar
+
     _know(spec, "event", "latitude", "longitude")
     return Solar(_text(spec, "event"), spec.get("latitude"), spec.get("longitude"))  # type: ignore[arg-type]
 
 
 def _rrule_1(spec: Spec) -> Trigger:
-    from tickonce.triggers.rrule import RRule  # loaded by those who use it
+    found = _rrule_2(spec)
+    if found.read.version > 1:
+        raise TriggerError(f"rule: FREQ={found.read.frequency} is of version 2 of this kind, and the spec is of 1")
+    return found
+
+
+def _rrule_2(spec: Spec) -> RRule:
+    from tickonce.triggers.rrule import RRule
 
     _know(spec, "rule", "tz", "gap", "fold")
     return RRule(_text(spec, "rule"), _zone(spec), _text_or_none(spec, "gap"), _text_or_none(spec, "fold"))
 
 
 def _combined_1(spec: Spec, kind: str, depth: int) -> Combined:
+    from tickonce.triggers.combine import COMBINATIONS
+
     _know(spec, "triggers")
     if depth > MOST_DEPTH:
         raise TriggerError(f"{kind}: triggers stand too deep in one another, allowed are {MOST_DEPTH} levels")
@@ -201,7 +222,6 @@ def _combined_1(spec: Spec, kind: str, depth: int) -> Combined:
 
 
 def _on_days_1(spec: Spec, depth: int) -> Trigger:
-    # Calendars are loaded by those who use them.
     from tickonce.calendars import calendar_from_spec
     from tickonce.triggers.days import OnDays
 
@@ -224,6 +244,7 @@ _READERS: dict[tuple[str, int], Callable[[Spec], Trigger]] = {
     ("at", 1): _at_1,
     ("calendar", 1): _calendar_1,
     ("rrule", 1): _rrule_1,
+    ("rrule", 2): _rrule_2,
     ("solar", 1): _solar_1,
 }
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from tickonce.durations import parse_duration
-from tickonce.errors import ConfigError, TriggerError
+from tickonce.errors import TriggerError
 from tickonce.triggers.base import Trigger
-from tickonce.triggers.calendar import CalendarInterval, calendar_interval
 from tickonce.triggers.cron import Cron
 from tickonce.triggers.dialects import DIALECTS
 from tickonce.triggers.every import Every
-from tickonce.triggers.instants import parse_instant, shown
+from tickonce.triggers.instants import shown
 from tickonce.triggers.once import At
-from tickonce.triggers.solar import Solar
+
+if TYPE_CHECKING:
+    from tickonce.triggers.calendar import CalendarInterval
+    from tickonce.triggers.sun import Solar
 
 #: Longer texts are refused unread.
 _MAX_LENGTH = 10_000
@@ -44,6 +46,16 @@ def parse_trigger(text: str) -> Trigger:
         raise TriggerError(f"a trigger is text, such as '0 9 * * 1-5' or 'every 5m', got {shown(text)}")
     if len(text) > _MAX_LENGTH:
         raise TriggerError(f"the trigger {text[:40]!r}... has {len(text)} characters, allowed are {_MAX_LENGTH}")
+    try:
+        return _read(text)
+    except TriggerError as error:
+        from tickonce.triggers.meant import meant_text
+
+        message = str(error)
+        raise TriggerError(message if "Did you mean" in message else f"{message}{meant_text(text, _read)}") from None
+
+
+def _read(text: str) -> Trigger:
     word, _, tail = " ".join(text.split()).partition(" ")
     name, equals, tz = word.partition("=")
     if equals and name.upper() in {"CRON_TZ", "TZ"}:
@@ -67,14 +79,12 @@ def _parse_cron(text: str, tz: str | None) -> Cron:
     word, _, tail = text.strip().partition(" ")
     if word.lower() in DIALECTS:
         return Cron(tail, tz, word.lower())
-    try:
-        return Cron(text, tz)
-    except TriggerError as error:
-        meant = _meant(text.strip())
-        raise TriggerError(f"{error}. Did you mean {meant!r}?") if meant else error from None
+    return Cron(text, tz)
 
 
 def _parse_solar(text: str) -> Solar:
+    from tickonce.triggers.sun import Solar  # this and others below are loaded by those who use them
+
     try:
         event, latitude, longitude = text.split(" ")
         return Solar(event, float(latitude), float(longitude))
@@ -88,6 +98,8 @@ def _parse_every(text: str) -> Every | CalendarInterval:
     match = _CALENDAR.fullmatch(text)
     if match is None:
         return Every(text)
+    from tickonce.triggers.calendar import calendar_interval
+
     count, unit, at, anchor, tz = match.groups()
     number, name = int(count or 1), f"{unit.lower()}s"
     if at is None:
@@ -98,16 +110,3 @@ def _parse_every(text: str) -> Every | CalendarInterval:
     if number == 0:
         raise TriggerError(f"{'every ' + text!r}: the number of {name} must be 1 or more")
     return calendar_interval(**{name: number}, at=at, anchor=anchor, tz=tz)  # type: ignore[arg-type]
-
-
-def _meant(text: str) -> str:
-    """Return what a text that is no cron expression was probably meant to be, or nothing."""
-    try:
-        parse_duration(text)
-    except ConfigError:
-        try:
-            parse_instant(text, what="at")
-        except TriggerError:
-            return ""
-        return f"at {text}"
-    return f"every {text}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from calendar import isleap
 from datetime import date
 from enum import Enum, auto
+from math import gcd
 from typing import NamedTuple
 
 from tickonce.triggers.instants import DAY
@@ -39,10 +40,11 @@ class Times:
         first: The earliest, in seconds since midnight.
     """
 
-    __slots__ = ("_first_in_hour", "_first_in_minute", "_hours", "_minutes", "_seconds", "first")
+    __slots__ = ("_first_in_hour", "_first_in_minute", "_free", "_hours", "_minutes", "_seconds", "first")
 
     def __init__(self, *, hours: int, minutes: int, seconds: int = 1) -> None:
         self._hours, self._minutes, self._seconds = hours, minutes, seconds
+        self._free: dict[tuple[int, int], int] = {}  # replaced whole, as threads share it
         self._first_in_minute = _lowest(seconds)
         self._first_in_hour = _lowest(minutes) * 60 + self._first_in_minute
         self.first = _lowest(hours) * 3_600 + self._first_in_hour
@@ -68,12 +70,42 @@ class Times:
         left = self._hours >> hour
         return (hour + _lowest(left)) * 3_600 + self._first_in_hour if left else None
 
-    def of_a_day(self, grid: int) -> int:
-        """Return the mask of a day's minutes (*grid* 60) or seconds (1) that match; bit 0 is midnight."""
-        in_hour = self._minutes
-        if grid == 1:
-            in_hour = sum(self._seconds << 60 * minute for minute in range(60) if self._minutes >> minute & 1)
-        return sum(in_hour << 3_600 // grid * hour for hour in range(24) if self._hours >> hour & 1)
+    @property
+    def comb(self) -> tuple[int, int]:
+        """A distance that divides a day, and a second of the day: no match stands elsewhere than so far from there."""
+        apart = (_distance(self._hours) * 3_600, _distance(self._minutes) * 60, _distance(self._seconds))
+        return gcd(DAY, *apart), self.first
+
+    def free_of_a_day(self, step: int, first: int) -> tuple[int, int]:
+        """Return which of every *step* seconds from *first* on are no match, as a mask, and the seconds of a bit."""
+        grid = 60 if self._seconds == 1 and step % 60 == first % 60 == 0 else 1
+        known = self._free.get((step, first))
+        if known is None:
+            in_hour = self._minutes
+            if grid == 1:
+                in_hour = sum(self._seconds << 60 * minute for minute in range(60) if self._minutes >> minute & 1)
+            matches = sum(in_hour << 3_600 // grid * hour for hour in range(24) if self._hours >> hour & 1)
+            known = every_bit(step // grid, DAY // grid) << first // grid & (1 << DAY // grid) - 1 & ~matches
+            self._free = {**self._free, (step, first): known} if len(self._free) < 8 else {(step, first): known}
+        return known, grid
+
+
+def every_bit(step: int, count: int) -> int:
+    """Return the mask of every *step*-th of *count* bits, from the lowest on."""
+    mask, known = 1, step
+    while known < count:
+        mask |= mask << known
+        known *= 2
+    return mask & (1 << count) - 1
+
+
+def _distance(mask: int) -> int:
+    """Return the greatest distance that divides those between all bits of *mask*; 0 for a single one."""
+    found, low = 0, _lowest(mask)
+    rest = mask >> low
+    while rest := rest & (rest - 1):
+        found = gcd(found, _lowest(rest))
+    return found
 
 
 class Kind(Enum):
@@ -274,13 +306,17 @@ def _picked(rules: tuple[DayRule, ...], first: int, length: int) -> int:
 
 
 class WallTimes:
-    """All times of day of *times* on all days of *days*."""
+    """All times of day of *times* on all days of *days*.
 
-    __slots__ = ("_days", "_free", "_times")
+    Attributes:
+        comb: A distance that divides a day and a second of the day, between which no match stands.
+    """
+
+    __slots__ = ("_days", "_times", "comb")
 
     def __init__(self, days: Days, times: Times) -> None:
         self._days, self._times = days, times
-        self._free: int | None = None
+        self.comb = times.comb
 
     def at_or_after(self, wall: int) -> int | None:
         """Return the first match at or after *wall*, or None when none is left before the year 10000."""
@@ -293,15 +329,18 @@ class WallTimes:
             day = self._days.at_or_after(today + 1)
         return None if day is None else day * DAY + self._times.first
 
-    def free_at_or_after(self, wall: int, grid: int) -> int | None:
-        """Return the first minute (*grid* 60) or second (1) at or after *wall*, a match, that is none; or None."""
-        if self._free is None:
-            self._free = ~self._times.of_a_day(grid) & (1 << DAY // grid) - 1
+    def free_at_or_after(self, wall: int, step: int) -> int | None:
+        """Return the first of every *step* seconds from *wall* on that is no match; None where none comes for long.
+
+        *step* divides a day, and *wall* is a match.
+        """
         day, second = divmod(wall, DAY)
-        left = self._free >> second // grid
+        first = second % step
+        free, grid = self._times.free_of_a_day(step, first)
+        left = free >> second // grid
         if left:
             return wall + _lowest(left) * grid
         following = self._days.free_at_or_after(day + 1)
-        if not self._free:
-            return None if following is None else following * DAY
-        return (day + 1) * DAY + (0 if following == day + 1 else _lowest(self._free) * grid)
+        if not free:
+            return None if following is None else following * DAY + first
+        return (day + 1) * DAY + (first if following == day + 1 else _lowest(free) * grid)

@@ -32,6 +32,26 @@ _LOCAL_NAMES = frozenset({"localtime", "posixrules"})
 _NAME = re.compile(r"(?=.{1,64}\Z)(?!right/|posix/)[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9][A-Za-z0-9_+\-]*)*", re.ASCII)
 
 
+#: For the hints of errors: offsets, abbreviations, and large cities that have no zone of their own.
+_OFFSET = re.compile(r"(?:UTC|GMT|Z)? ?([+-])([0-9]{1,2})(?::?([0-9]{2}))?", re.ASCII | re.IGNORECASE)
+_AMBIGUOUS = {
+    "CST": "Asia/Shanghai, America/Chicago, America/Havana",
+    "IST": "Asia/Kolkata, Europe/Dublin, Asia/Jerusalem",
+    "BST": "Europe/London, Asia/Dhaka",
+    "PST": "America/Los_Angeles, Asia/Manila",
+    "AST": "America/Halifax, Asia/Riyadh",
+}
+_CITIES = {
+    **dict.fromkeys(("beijing", "peking", "asia/beijing", "shenzhen", "guangzhou", "china"), "Asia/Shanghai"),
+    **dict.fromkeys(("北京", "上海", "中国", "亚洲/上海"), "Asia/Shanghai"),
+    **dict.fromkeys(("san francisco", "seattle", "pdt", "pacific"), "America/Los_Angeles"),
+    **dict.fromkeys(("boston", "washington", "edt", "eastern"), "America/New_York"),
+    **dict.fromkeys(("munich", "frankfurt", "germany"), "Europe/Berlin"),
+    **dict.fromkeys(("mumbai", "delhi", "bangalore", "india"), "Asia/Kolkata"),
+    **dict.fromkeys(("osaka", "japan", "jst"), "Asia/Tokyo"),
+}
+
+
 class Span(NamedTuple):
     """From *start* up to but without *end*, the zone is *offset* seconds ahead of UTC."""
 
@@ -197,20 +217,40 @@ def _zone(name: str) -> Zone:
 
 
 def _unknown(name: str) -> TriggerError:
+    return TriggerError(_told(name))
+
+
+#: Looked up once: reading the names of all zones takes ten milliseconds.
+_known = lru_cache(maxsize=1)(available_timezones)
+
+
+@lru_cache(maxsize=256)
+def _told(name: str) -> str:
+    """Return what is wrong with *name*."""
     if name in _LOCAL_NAMES:
-        return TriggerError(f"tz: {name!r} is a different zone on each machine; name the zone, such as 'Asia/Shanghai'")
-    known = available_timezones()
+        return f"tz: {name!r} is a different zone on each machine; name the zone, such as 'Asia/Shanghai'"
+    known = _known()
     if not known:
-        return TriggerError(
-            f"tz: {name[:60]!r} cannot be looked up, this machine has no time zone data: pip install tzdata"
-        )
-    return TriggerError(
-        f"tz: no zone is called {name[:60]!r}; zones have IANA names such as 'Asia/Shanghai'.{_hint(name[:60], known)}"
-    )
+        return f"tz: {name[:60]!r} cannot be looked up, this machine has no time zone data: pip install tzdata"
+    hint = _hint(name[:60], known)
+    return f"tz: no zone is called {name[:60]!r}; zones have IANA names such as 'Asia/Shanghai'.{hint}"
 
 
 def _hint(name: str, known: set[str]) -> str:
+    offset = _OFFSET.fullmatch(name.strip())
+    if offset is not None:
+        sign, hours, minutes = offset.groups()
+        if int(minutes or 0) or int(hours) > 12 + 2 * (sign == "+"):
+            return " A fixed offset stands for no place; name the zone where people are."
+        fixed = f"Etc/GMT{'-' if sign == '+' else '+'}{int(hours)}" if int(hours) else "Etc/UTC"
+        return f" Did you mean {fixed!r} (the sign there is the other way round), or the zone where people are?"
+    if name.strip().upper() in _AMBIGUOUS:
+        return f" {name.strip().upper()} stands for several zones: {_AMBIGUOUS[name.strip().upper()]}."
+    if name.strip().lower() in _CITIES:
+        return f" Did you mean {_CITIES[name.strip().lower()]!r}?"
     wanted = name.strip().replace(" ", "_").lower()
+    if any(each.lower().startswith(f"{wanted}/") for each in known):
+        return f" {name.strip()} is a region; name a city in it."
     for each in known:
         if each.lower() == wanted:
             return f" Did you mean {each!r}?"

@@ -15,6 +15,7 @@ from tests.unit.triggers.oracle import CHANGES
 from tickonce.errors import TriggerError
 from tickonce.triggers import at, cron, every, parse_trigger
 from tickonce.triggers.dialects import read_cron
+from tickonce.triggers.rrule import rrule
 from tickonce.triggers.zones import _zone
 
 NOW = datetime(2026, 11, 21, 7, 33, 12, tzinfo=UTC)
@@ -52,6 +53,25 @@ def test_no_question_takes_a_millisecond(expression, tz):
     trigger = parse_trigger(f"CRON_TZ={tz} {expression}")
     for after in (NOW, BEFORE_1904, datetime(1, 1, 1, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UTC)):
         assert quickest(partial(trigger.next_after, after)) < timedelta(milliseconds=1), after
+
+
+IN_GAPS = [
+    cron("* 2 * 3 0#2", tz="America/New_York"),
+    cron("* 1 * 3 0L", tz="Europe/London"),
+    cron("* 2 * 3 7L", tz="Europe/Berlin"),
+    cron("* 0 * 4 5L", tz="Africa/Cairo"),
+    rrule(
+        "DTSTART:20260309T000000 RRULE:FREQ=MINUTELY;BYMONTH=3;BYHOUR=2;BYDAY=SU;BYMONTHDAY=8,9,10,11,12,13,14",
+        tz="America/New_York",
+    ),
+]
+
+
+@pytest.mark.parametrize("trigger", IN_GAPS, ids=str)
+def test_times_that_always_fall_into_a_gap_are_soon_known_never_to_come(trigger):
+    after = datetime(2026, 5, 1, tzinfo=UTC)
+    assert trigger.next_after(after) is None
+    assert quickest(partial(trigger.next_after, after)) < timedelta(milliseconds=2)
 
 
 @pytest.mark.parametrize("expression", SLOW)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.triggers.oracle import walk, windows
 from tests.unit.triggers.oracle_walls import Said, fires_of, said
 from tickonce.errors import TriggerError
-from tickonce.triggers import Cron, cron, trigger_from_spec
+from tickonce.triggers import Cron, cron, parse_trigger, trigger_from_spec
 
 NOW = datetime(2026, 11, 21, 7, 33, 12, 345, tzinfo=UTC)  # a Saturday
 
@@ -117,6 +117,9 @@ def test_years_come_to_an_end():
         ("0 0 * * 8L", None, "day of week: 8 is out of range"),
         ("0 0 * * #2", None, "day of week: a value is missing"),
         ("0 0 L-30 2 *", None, "never matches"),
+        ("0 9 */16 * 5L", None, r"never matches: day of month '\*/16' .* begins with '\*', so a day must match both"),
+        ("49 17 */18 */3 friL", None, r"must match both, and none does[^?]*$"),
+        ("0 0 0 H * ? H", "quartz", "year: H would choose a single year"),
         ("H(30-10) * * * *", None, "runs backwards"),
         ("H(0-60) * * * *", None, "minute: 60 is out of range"),
         ("H/61 * * * *", None, "the step in 'H/61' must be 1 to 60"),
@@ -250,3 +253,22 @@ def test_a_trigger_survives_json_pickle_and_repr(expression, policy):
     assert pickle.loads(pickle.dumps(trigger)) == trigger
     assert eval(repr(trigger), {"Cron": Cron}) == trigger
     assert hash(pickle.loads(pickle.dumps(trigger))) == hash(trigger)
+
+
+@pytest.mark.parametrize(
+    "expression", ["H H H(29-31) 2 *", "0 0 31 H *", "0 0 H(28-31) H *", "quartz 0 0 0 H(30-31) H ?"]
+)
+def test_h_chooses_among_days_that_come(expression):
+    trigger = parse_trigger(expression)
+    for number in range(60):
+        resolved = trigger.resolved(schedule_id=f"job-{number}", tz="UTC")
+        assert resolved.next_after(datetime(2026, 11, 21, tzinfo=UTC)) is not None
+        assert resolved.resolved(schedule_id="other", tz="UTC") is resolved
+
+
+def test_equal_is_what_is_written_alike():
+    by_name, by_number = cron("0 9 * * mon"), cron("0 9 * * 1")
+    assert by_name != by_number
+    assert by_name == cron("0  9 * *  mon")
+    after = datetime(2026, 11, 21, tzinfo=UTC)
+    assert by_name.next_after(after) == by_number.next_after(after)

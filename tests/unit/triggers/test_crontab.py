@@ -105,3 +105,10 @@ def test_any_text_is_read_and_each_line_is_an_entry_a_problem_or_neither(text, s
     found = parse_crontab(text, system=system)
     lines = [entry.line for entry in found.entries] + [problem.line for problem in found.problems]
     assert len(lines) == len(set(lines)) <= text.count("\n") + 1
+
+
+def test_a_byte_order_mark_in_front_is_no_part_of_the_first_line():
+    assert [entry.command for entry in parse_crontab("\ufeff0 5 * * 1 first\n0 6 * * 1 second").entries] == [
+        "first",
+        "second",
+    ]

@@ -17,10 +17,21 @@ from tests.unit.triggers.oracle import CHANGES, walk
 from tests.unit.triggers.oracle_walls import instants_of
 from tickonce.calendars import Calendar, UnknownYear, holidays, own_calendar, workdays
 from tickonce.errors import TriggerError, UnknownTrigger
-from tickonce.triggers import Trigger, calendar_interval, cron, every, trigger_from_spec, union
-from tickonce.triggers.days import HELD, OnDays, on_days
+from tickonce.triggers import (
+    Trigger,
+    but_not,
+    calendar_interval,
+    cron,
+    every,
+    intersection,
+    trigger_from_spec,
+    union,
+)
+from tickonce.triggers.daylight import Gap
+from tickonce.triggers.days import OnDays, on_days
 from tickonce.triggers.describe import describe
 from tickonce.triggers.explain import next_fires
+from tickonce.triggers.instants import HELD
 
 DAY = timedelta(days=1)
 SHANGHAI = "Asia/Shanghai"
@@ -34,6 +45,7 @@ def fires(trigger: Trigger, after: str, count: int = 3, tz: str = SHANGHAI) -> l
     return [f"{each.astimezone(ZoneInfo(tz)):%m-%d %H:%M}" for each in next_fires(trigger, count, after=utc(after))]
 
 
+POLICIES: tuple[Gap, Gap] = ("after", "skip")
 MORNING = cron("0 9 * * *", tz=SHANGHAI)
 
 
@@ -65,6 +77,31 @@ def test_the_day_is_that_of_the_zone():
     assert trigger.resolved(schedule_id="x", tz="Europe/Paris").tz == SHANGHAI
 
 
+@pytest.mark.filterwarnings("ignore::tickonce.calendars.UnknownYear")
+def test_what_only_data_can_bring_is_held_until_there_are_more():
+    """Make-up weekends: none are known of years to come."""
+    for move in (None, "next"):
+        weekends = on_days(cron("0 10 * * 6,0", tz=SHANGHAI), only_on=workdays("CN"), move=move)
+        assert fires(weekends, "2026-01-01", 1) == ["01-04 10:00"]
+    weekends = on_days(cron("0 10 * * 6,0", tz=SHANGHAI), only_on=workdays("CN"))
+    assert weekends.next_after(utc("2026-11-21")) == HELD
+    never = on_days(cron("0 10 * * 6,0"), only_on=own_calendar("x", years=(1, 9999)))
+    with pytest.raises(TriggerError, match="the search ends here"):
+        never.next_after(utc("2026-11-21"))
+
+
+def test_a_moved_fire_keeps_to_what_its_trigger_says_of_gaps():
+    """02:30 of 8 March 2026 does not come in New York."""
+    off = own_calendar("x", holidays=["2026-03-07"], weekend=(), years=(2026, 2026))
+    after = utc("2026-03-01")
+    plain, skipping = (cron("30 2 7 3 *", tz="America/New_York", gap=gap) for gap in POLICIES)
+    for base, expected in ((plain, utc("2026-03-08T07:00")), (skipping, utc("2027-03-07T07:30"))):
+        trigger = on_days(base, only_on=off, move="next")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnknownYear)
+            assert trigger.next_after(after) == expected
+
+
 own = st.builds(
     lambda off, worked, weekend: own_calendar(
         "x", holidays=off - worked, workdays=worked - off, years=(2020, 2030), weekend=weekend
@@ -81,6 +118,7 @@ bases = st.one_of(
 )
 
 
+@pytest.mark.filterwarnings("ignore::tickonce.calendars.UnknownYear")  # where no day is allowed, a search goes there
 @settings(max_examples=250, deadline=None)
 @given(
     bases,
@@ -98,7 +136,7 @@ def test_fires_are_those_that_a_search_day_by_day_finds(base, calendar, conditio
 
     def allowed(day: date) -> bool:
         worked, off = day in calendar.source.workdays, day in calendar.source.holidays
-        return (worked or (not off and day.weekday() not in calendar.source.weekend)) is (condition == "only")
+        return (worked or (not off and day.weekday() not in calendar.source.weekend())) is (condition == "only")
 
     expected = set()
     for fire in walk(base, begin - 32 * DAY, end + 32 * DAY):
@@ -152,6 +190,43 @@ def test_a_held_trigger_is_due_in_the_year_9000_which_no_list_of_fires_shows():
     assert fires(trigger, "2026-12-30T12:00") == ["12-31 09:00"]
     for move in ("next", "previous"):
         assert on_days(MORNING, only_on=plant(2026, "hold"), move=move).next_after(utc("2026-12-31T12:00")) == HELD
+
+
+def test_a_part_that_is_held_holds_a_combination():
+    held = on_days(MORNING, only_on=plant(2026, "hold"))
+    for trigger in (intersection(MORNING, held), intersection(held, MORNING), but_not(held, cron("0 0 13 * *"))):
+        assert fires(trigger, "2026-12-29T12:00") == ["12-30 09:00", "12-31 09:00"]
+        assert trigger.next_after(utc("2026-12-31T12:00")) == HELD
+
+
+def test_days_that_are_years_apart_are_found():
+    rare = own_calendar("leap", workdays=["2028-02-29", "2064-02-29"], weekend=range(7), years=(2026, 2099))
+    trigger = on_days(MORNING, only_on=rare)
+    assert trigger.next_after(utc("2026-11-21")) == utc("2028-02-29T01:00")
+    assert trigger.next_after(utc("2028-03-01")) == utc("2064-02-29T01:00")
+    assert on_days(cron("0 9 29 2 *", tz="UTC"), only_on=rare).next_after(utc("2028-03-01")) == utc("2064-02-29T09:00")
+
+
+def test_in_years_without_data_the_calendars_own_weekend_decides():
+    friday_off = own_calendar("gulf", holidays=["2026-12-24"], weekend=(4, 5))
+    with pytest.warns(UnknownYear, match="no data of 2029"):
+        assert not friday_off.includes(date(2029, 6, 1))  # a Friday
+    assert friday_off.includes(date(2029, 6, 3))
+    with pytest.warns(UnknownYear, match="no data of 2150"):
+        assert not workdays("SA").includes(date(2150, 6, 5))
+
+
+@settings(max_examples=200, deadline=None)
+@given(own, st.dates(date(2019, 1, 1), date(2031, 12, 31)), st.booleans(), st.sampled_from([1, -1]))
+@pytest.mark.filterwarnings("ignore::tickonce.calendars.UnknownYear")
+def test_the_next_day_is_the_first_that_counts(calendar, day, including, step):
+    found, at = calendar.next_day(day, including=including, step=step), day
+    for _ in range(1_500):
+        if calendar.includes(at) is including:
+            assert found == at
+            return
+        at += timedelta(days=step)
+    assert found is None or abs(found - day) >= timedelta(days=1_500)
 
 
 def test_newer_data_make_a_new_definition_which_starts_a_held_trigger_again():
@@ -247,8 +322,17 @@ def test_what_makes_no_sense_is_refused(make, said):
 
 def test_in_words():
     trigger = on_days(MORNING, only_on=workdays("CN"))
-    assert describe(trigger) == "every day at 09:00, Asia/Shanghai time; only on working days of CN"
-    assert describe(trigger, "zh") == "每天 09:00（Asia/Shanghai 时间）；仅限CN 的工作日"
+    assert describe(trigger) == "every day at 09:00, Asia/Shanghai time; only on working days of China"
+    assert describe(trigger, "zh") == "每天 09:00（Asia/Shanghai 时间），仅限中国的工作日"
     skip = on_days(MORNING, skip=holidays("DE", "BY"), move="next")
-    assert describe(skip) == "every day at 09:00, Asia/Shanghai time; on holidays of DE-BY moved to the next other day"
-    assert describe(skip, "zh") == "每天 09:00（Asia/Shanghai 时间）；遇DE-BY 的节假日则移到下一个其他日子"
+    assert describe(skip) == (
+        "every day at 09:00, Asia/Shanghai time; if that is a holiday of Germany (BY), "
+        "on the next day that is no holiday instead"
+    )
+    assert describe(skip, "zh") == "每天 09:00（Asia/Shanghai 时间），遇德国（BY）的节假日顺延至下一个非节假日"
+    payday = on_days(cron("0 18 25 * *"), only_on=workdays("CN"), move="previous")
+    assert describe(payday) == (
+        "at 18:00 on day 25 of the month; if that is not a working day of China, on the previous working day instead"
+    )
+    assert describe(payday, "zh") == "每月 25 日 18:00，遇中国的非工作日提前至上一个工作日"
+    assert describe(on_days(every("1h"), only_on=plant(2026, "hold")), "zh") == "每小时，仅限“plant”的工作日"

@@ -54,7 +54,7 @@ def test_table(row):
             "every 6 hours, counted from 2026-01-01T01:00:00Z",
             "每 6 小时，自 2026-01-01T01:00:00Z 起算",
         ),
-        (every("1h", spread=True), "every hour, spread by the schedule's id", "每小时，按任务计划的 ID 错开"),
+        (every("1h", spread=True), "every hour, spread by the schedule's id", "每小时，按计划的 ID 错开"),
         (
             every("1h", spread=True).resolved(schedule_id="a", tz="UTC"),
             "every hour, shifted by 28 minutes and 1 second",
@@ -63,32 +63,48 @@ def test_table(row):
         (
             at(*(f"2026-12-0{day}T09:00Z" for day in range(1, 6))),
             "once at 2026-12-01T09:00:00Z, 2026-12-02T09:00:00Z, 2026-12-03T09:00:00Z and 2 more",
-            "一次性：2026-12-01T09:00:00Z、2026-12-02T09:00:00Z 和 2026-12-03T09:00:00Z，另有 2 个时刻",
+            "在 2026-12-01T09:00:00Z、2026-12-02T09:00:00Z 和 2026-12-03T09:00:00Z 各执行一次（另有 2 个时刻）",
         ),
         (
             cron("30 2 * * *", gap="skip", fold="both"),
             "every day at 02:30; a time that the clocks skip is left out; a time that comes twice is due both times",
-            "每天 02:30；被时钟跳过的时刻不执行；重复出现的时刻两次都执行",
+            "每天 02:30；时钟拨快时跳过的时刻不执行；时钟拨慢时重复的时刻执行两次",
         ),
         (
             calendar_interval(months=1, at="18:00", anchor="2026-01-31", overflow="skip", gap="skip"),
             "every month on day 31 where there is one at 18:00; a time that the clocks skip is left out",
-            "每月 31 日（没有该日的月份跳过） 18:00；被时钟跳过的时刻不执行",
+            "每月 31 日 18:00（没有 31 日则跳过）；时钟拨快时跳过的时刻不执行",
         ),
         (
             union(cron("0 9 * * 1-5"), cron("0 11 * * sat")),
             "at 09:00 on Monday to Friday; or at 11:00 on Saturday",
-            "每周一至周五 09:00；或 每周六 11:00",
+            "每周一至周五 09:00；或每周六 11:00",
         ),
         (
             intersection(cron("0 9 13 * *"), cron("0 9 * * fri")),
             "at 09:00 on day 13 of the month; only when also at 09:00 on Friday",
-            "每月 13 日 09:00；且同时满足 每周五 09:00",
+            "每月 13 日 09:00，且同时满足：每周五 09:00",
         ),
         (
             but_not(every("30m"), cron("* 0-8 * * *")),
             "every 30 minutes; but not every minute from 00:00 to 08:59",
-            "每 30 分钟；但不包括 00:00 至 08:59 每分钟",
+            "每 30 分钟，但不包括：每天 00:00 至 08:59 每分钟",
+        ),
+        # one zone for all parts is said once
+        (
+            union(cron("0 9 * * 1-5", tz="Asia/Shanghai"), cron("0 11 * * sat", tz="Asia/Shanghai")),
+            "at 09:00 on Monday to Friday; or at 11:00 on Saturday; all in Asia/Shanghai time",
+            "每周一至周五 09:00；或每周六 11:00（均为 Asia/Shanghai 时间）",
+        ),
+        (
+            union(cron("0 9 * * *", tz="Asia/Shanghai"), cron("0 9 * * *", tz="UTC")),
+            "every day at 09:00, Asia/Shanghai time; or every day at 09:00, UTC time",
+            "每天 09:00（Asia/Shanghai 时间）；或每天 09:00（UTC 时间）",
+        ),
+        (
+            union(cron("0 9 * * *", tz="Asia/Shanghai"), at("2026-12-01T00:00Z")),
+            "every day at 09:00, Asia/Shanghai time; or once at 2026-12-01T00:00:00Z",
+            "每天 09:00（Asia/Shanghai 时间）；或在 2026-12-01T00:00:00Z 执行一次",
         ),
         (
             OpaqueTrigger({"kind": "moon", "version": 1}),
@@ -208,6 +224,12 @@ def notes(trigger: Trigger, after: str, *, lang: str = "en", count: int = 4) -> 
             "2017-10-13",
             ["Sun 15 Oct 2017: 00:00 does not exist in America/Sao_Paulo, runs at 01:00"],
         ),
+        # where a whole day is missing, it is named, and the day on which its fire is due instead
+        (
+            cron("0 12 * * *", tz="Pacific/Apia"),
+            "2011-12-29",
+            ["Fri 30 Dec 2011: 12:00 does not exist in Pacific/Apia, runs on Sat 31 Dec 2011 at 00:00"],
+        ),
         (
             union(cron("30 2 * * *", tz=NEW_YORK), every("1d")),
             "2026-03-07T12:00",
@@ -227,7 +249,10 @@ def test_notes_stand_only_where_a_listed_fire_is_affected(trigger, after, expect
 
 def test_notes_in_chinese():
     assert notes(cron("30 2 * * *", tz=NEW_YORK), "2026-03-06", lang="zh") == [
-        "2026 年 3 月 8 日周日：America/New_York 没有 02:30，改在 03:00 执行"
+        "2026 年 3 月 8 日（周日）：America/New_York 时钟拨快，没有 02:30，改在 03:00 执行"
+    ]
+    assert notes(cron("0 12 * * *", tz="Pacific/Apia"), "2011-12-29", lang="zh") == [
+        "2011 年 12 月 30 日（周五）：Pacific/Apia 时钟拨快，没有 12:00，改在 2011 年 12 月 31 日（周六）00:00 执行"
     ]
 
 
@@ -258,13 +283,13 @@ def test_a_timeline():
     days = timeline(schedules, date(2026, 11, 22), date(2026, 11, 23), tz="Asia/Shanghai")
     assert timeline_text(days).splitlines() == [
         "2026-11-22 Sun",
-        "  00:00 ... 00:16:39  beat  (1000+ times)",
-        "  00:00 ... 23:55     sync  (288 times)",
+        "  00:00 ...        beat  (1000+ times)",
+        "  00:00 ... 23:55  sync  (288 times)",
         "2026-11-23 Mon",
-        "  00:00 ... 00:16:39  beat  (1000+ times)",
-        "  00:00 ... 23:55     sync  (288 times)",
-        "  09:00               report",
-        "  10:30               once",
+        "  00:00 ...        beat  (1000+ times)",
+        "  00:00 ... 23:55  sync  (288 times)",
+        "  09:00            report",
+        "  10:30            once",
     ]
 
 

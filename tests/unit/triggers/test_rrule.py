@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -22,7 +23,9 @@ from tickonce.triggers import Trigger, parse_trigger, trigger_from_spec, union
 from tickonce.triggers.describe import describe
 from tickonce.triggers.explain import explain
 from tickonce.triggers.rrule import RRule, rrule
+from tickonce.triggers.rruletext import _WINDOWS
 
+HOUR = timedelta(hours=1)
 START = "DTSTART:20260131T090000 RRULE:"
 
 
@@ -120,6 +123,30 @@ def rules(draw: st.DrawFn) -> str:
     return ";".join(parts)
 
 
+@st.composite
+def short_rules(draw: st.DrawFn) -> str:
+    """Rules whose periods are hours, minutes or seconds."""
+    frequency = draw(st.sampled_from(["HOURLY", "MINUTELY", "SECONDLY"]))
+    parts = [f"FREQ={frequency}"]
+
+    def maybe(name: str, values: st.SearchStrategy[str]) -> None:
+        if draw(st.integers(0, 2)) == 0:
+            parts.append(f"{name}={draw(values)}")
+
+    common = {"HOURLY": [6, 8, 24, 36], "MINUTELY": [5, 20, 90, 1440, 1500], "SECONDLY": [30, 3600, 86400, 90000]}
+    maybe("INTERVAL", (numbers(1, 50) | st.sampled_from(common[frequency])).map(str))
+    maybe("BYMONTH", some(numbers(1, 12), 6))
+    maybe("BYMONTHDAY", some(signed(31), 6))
+    maybe("BYYEARDAY", some(signed(366), 9))
+    maybe("BYDAY", plain_days)
+    maybe("BYHOUR", some(numbers(0, 23), 6))
+    maybe("BYMINUTE", some(numbers(0, 59), 9))
+    maybe("BYSECOND", some(numbers(0, 59), 9))
+    if any(part.startswith(("BYMINUTE", "BYSECOND")) for part in parts) and frequency != "SECONDLY":
+        maybe("BYSETPOS", some(signed(4), 2))
+    return ";".join(parts)
+
+
 starts = st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)).map(lambda each: each.replace(microsecond=0))
 
 
@@ -148,6 +175,30 @@ def test_dateutil_agrees(rule, start, days):
         found.append(instant.replace(tzinfo=None))
         at = instant
     assert found == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(short_rules(), starts, st.integers(0, 300_000), st.integers(1, 60))
+def test_dateutil_agrees_about_hours_minutes_and_seconds(rule, start, seconds, count):
+    """Near DTSTART, and from there on as long as a walk in its steps can follow."""
+    trigger = made(f"DTSTART:{start:%Y%m%dT%H%M%S} RRULE:{rule};COUNT={count}")
+    whole = made(f"DTSTART:{start:%Y%m%dT%H%M%S} RRULE:{rule}")
+    end = start + timedelta(days=20)
+    theirs = rrulestr(f"{rule};UNTIL={end:%Y%m%dT%H%M%S}", dtstart=start)
+    after = start + timedelta(seconds=seconds)
+    expected = list(islice(theirs.xafter(after - timedelta(seconds=1)), 8))
+    found = list(islice(_wall_times(whole, after - timedelta(seconds=1), end), 8))
+    assert found == expected
+    first = list(islice(theirs, count))
+    counted = list(_wall_times(trigger, start - timedelta(seconds=1), end))
+    assert counted == first
+
+
+def _wall_times(trigger: RRule, after: datetime, until: datetime) -> Iterator[datetime]:
+    at = after.replace(tzinfo=UTC)
+    while (instant := trigger.next_after(at)) is not None and instant.replace(tzinfo=None) <= until:
+        yield instant.replace(tzinfo=None)
+        at = instant
 
 
 @settings(max_examples=50, deadline=None)
@@ -182,8 +233,46 @@ def test_where_clocks_change_the_policies_hold(tz, gap, fold, half_hour):
         assert walk(trigger, begin, end) == sorted(each for each in expected if begin < each <= end)
 
 
-@settings(max_examples=100, deadline=None)
-@given(rules(), starts)
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(sorted(CHANGES)),
+    st.sampled_from(["after", "skip"]),
+    st.sampled_from(["once", "both"]),
+    st.sampled_from(
+        [("HOURLY", 1), ("HOURLY", 2), ("HOURLY", 5), ("MINUTELY", 20), ("MINUTELY", 45), ("SECONDLY", 700)]
+    ),
+)
+def test_where_clocks_change_the_policies_hold_for_hours_and_minutes(tz, gap, fold, period):
+    frequency, interval = period
+    zone, length = ZoneInfo(tz), {"HOURLY": HOUR, "MINUTELY": HOUR / 60, "SECONDLY": HOUR / 3600}[frequency]
+    for text in CHANGES[tz]:
+        change = utc(text)
+        start = datetime(change.year, change.month, 1, 0, 30) - timedelta(days=9)
+        rule = f"DTSTART:{start:%Y%m%dT%H%M%S} RRULE:FREQ={frequency};INTERVAL={interval}"
+        trigger = RRule(rule, tz, gap, fold)
+        begin, end = change - timedelta(days=1), change + timedelta(days=2)
+        expected, wall = set(), start
+        while wall.replace(tzinfo=UTC) < end + timedelta(days=2):
+            if wall.replace(tzinfo=UTC) > begin - timedelta(days=3):
+                expected.update(instants_of(wall, zone, gap=gap, fold=fold))
+            wall += length * interval
+        assert walk(trigger, begin, end) == sorted(each for each in expected if begin < each <= end)
+
+
+def test_short_frequencies_recur_as_cron_expressions_do():
+    hourly = rrule("DTSTART;TZID=America/New_York:20260101T003000 RRULE:FREQ=HOURLY")
+    cron = parse_trigger("CRON_TZ=America/New_York 30 * * * *")
+    for day in ("2026-03-08", "2026-11-01"):
+        window = utc(day), utc(day) + timedelta(days=1)
+        assert walk(hourly, *window) == walk(cron, *window)
+    assert hourly.policies == ("skip", "both")
+    assert rrule(hourly.rule, gap="skip", fold="both") == hourly
+    assert rrule(hourly.rule, fold="once").policies == ("skip", "once")
+    assert explain(hourly, 9, after=utc("2026-03-08T04:00")).notes == ()
+
+
+@settings(max_examples=150, deadline=None)
+@given(rules() | short_rules(), starts)
 def test_a_rule_survives_json_and_pickle_and_its_fires_increase(rule, start):
     trigger = made(f"DTSTART;TZID=Europe/Paris:{start:%Y%m%dT%H%M%S}\nRRULE:{rule}")
     assert isinstance(trigger, Trigger)
@@ -248,7 +337,11 @@ def test_text_words_and_notes():
         (START + "FREQ=DAILY RRULE:FREQ=WEEKLY", "one RRULE is needed, got 2"),
         ("DTSTART:20261301T090000 RRULE:FREQ=DAILY", "DTSTART: '20261301T090000' is not understood"),
         (START + "INTERVAL=2", "FREQ is needed"),
-        (START + "FREQ=HOURLY", "FREQ=HOURLY is shorter than a day; use every"),
+        (START + "FREQ=HOURLY;INTERVAL=100000", "INTERVAL: '100000' is out of range, allowed 1 to 99999"),
+        (START + "FREQ=MINUTELY;INTERVAL=99991", "repeat only after more than 1000 days; take an interval up to 1000"),
+        (START + "FREQ=HOURLY;BYWEEKNO=1", "BYWEEKNO needs"),
+        (START + "FREQ=SECONDLY;BYSETPOS=2", "never matches"),
+        (START + "FREQ=HOURLY;INTERVAL=2;BYHOUR=10", "never matches"),
         (START + "FREQ=DAYLY", "Did you mean 'DAILY'"),
         (START + "FREQ=DAILY;INTERVAL=0", "INTERVAL: '0' is out of range, allowed 1 to 1000"),
         (START + "FREQ=DAILY;COUNT=1001", "COUNT: '1001' is out of range"),
@@ -261,7 +354,7 @@ def test_text_words_and_notes():
         (START + "FREQ=DAILY;FREQ=DAILY", "FREQ stands there twice"),
         (START + "FREQ=DAILY;BYHOUR", "'BYHOUR' is not understood"),
         (START + "FREQ=WEEKLY;BYMONTHDAY=1", "no meaning with FREQ=WEEKLY"),
-        (START + "FREQ=MONTHLY;BYYEARDAY=1", "BYYEARDAY needs FREQ=YEARLY"),
+        (START + "FREQ=MONTHLY;BYYEARDAY=1", "BYYEARDAY needs FREQ=YEARLY, HOURLY"),
         (START + "FREQ=YEARLY;BYWEEKNO=1", "BYWEEKNO needs"),
         (START + "FREQ=WEEKLY;WKST=XX", "WKST: 'XX' is no weekday"),
         (START + "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=1;COUNT=500", "at most 100 together with BYSETPOS"),
@@ -286,6 +379,12 @@ SLOW = [
     "FREQ=YEARLY;BYWEEKNO=53,-53;BYDAY=SU",
     "FREQ=MONTHLY;INTERVAL=11;BYDAY=5FR",
     "FREQ=DAILY;BYHOUR=" + ",".join(map(str, range(24))) + ";BYMINUTE=" + ",".join(map(str, range(60))),
+    "FREQ=SECONDLY",
+    "FREQ=SECONDLY;INTERVAL=90000;BYDAY=SU;BYMONTH=2",
+    "FREQ=SECONDLY;INTERVAL=7;BYSECOND=3;BYMINUTE=59;BYHOUR=23;BYMONTHDAY=31",
+    "FREQ=MINUTELY;INTERVAL=997;BYHOUR=9;BYMONTH=2;BYMONTHDAY=29",
+    "FREQ=HOURLY;INTERVAL=997;BYHOUR=9;BYMONTHDAY=13",
+    "FREQ=HOURLY;BYMINUTE=" + ",".join(map(str, range(60))) + ";BYSECOND=" + ",".join(map(str, range(60))),
 ]
 
 
@@ -318,17 +417,54 @@ def test_any_text_is_a_rule_or_refused(text):
         START + "FREQ=DAILY;COUNT=1000",
         START + "FREQ=YEARLY;BYDAY=MO;BYSETPOS=366;COUNT=100",
         START + "FREQ=YEARLY;BYSETPOS=300;BYDAY=MO",
+        START + "FREQ=SECONDLY;COUNT=1000",
+        START + "FREQ=MINUTELY;INTERVAL=997;COUNT=1000",
+        START + "FREQ=HOURLY;BYMINUTE=" + ",".join(map(str, range(60))) + ";BYSETPOS=-60,-1;COUNT=100",
+        START + "FREQ=SECONDLY;INTERVAL=99360;BYSECOND=0;BYMINUTE=0;BYHOUR=9;BYMONTH=2;BYMONTHDAY=29",
     ],
     ids=lambda text: text[:60],
 )
 def test_no_text_takes_ten_milliseconds(text):
     from tickonce.triggers.rruletext import read_rule
-    from tickonce.triggers.ruledays import _walls_of
+    from tickonce.triggers.ruletimes import walls_of
 
     def read() -> None:
-        _walls_of.cache_clear()
+        walls_of.cache_clear()
         read_rule.cache_clear()
         with suppress(TriggerError):
             RRule(text)
 
     assert min(repeat(read, number=1, repeat=3)) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ('"Asia/Shanghai"', "Asia/Shanghai"),
+        ("China Standard Time", "Asia/Shanghai"),
+        ('"W. Europe Standard Time"', "Europe/Berlin"),
+    ],
+)
+def test_a_zone_as_other_programs_export_it_is_kept_by_its_iana_name(written, name):
+    """RFC 5545 allows quotes; Outlook writes the names of Windows."""
+    lines = "DTSTART;TZID={0}:20260101T090000\r\nRRULE:FREQ=DAILY\r\nEXDATE;TZID={0}:20260102T090000"
+    assert RRule(lines.format(written)) == RRule(lines.format(name))
+    assert RRule(lines.format(written)).spec() == RRule(lines.format(name)).spec()
+
+
+def test_each_name_of_windows_that_is_known_is_that_of_a_zone():
+    for name in _WINDOWS:
+        assert RRule(f"DTSTART;TZID={name}:20260101T090000 RRULE:FREQ=DAILY").tz == _WINDOWS[name]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("DTSTART;TZID=Moon Standard Time:20260101T090000 RRULE:FREQ=DAILY", "no IANA name .Outlook.*TZID=Asia"),
+        (START + "FREQ=DAILY;UNTIL=20200101", "UNTIL is before DTSTART"),
+        (START + "FREQ=DAILY;UNTIL=20200101T000000Z", "UNTIL is before DTSTART"),
+    ],
+)
+def test_what_others_export_and_cannot_be_says_why(rule, message):
+    with pytest.raises(TriggerError, match=message):
+        RRule(rule)

@@ -17,7 +17,7 @@ from tests.unit.triggers.oracle import walk
 from tickonce.errors import TriggerError
 from tickonce.triggers import Solar, Trigger, solar, trigger_from_spec
 from tickonce.triggers.describe import describe
-from tickonce.triggers.solar import EVENTS
+from tickonce.triggers.sun import EVENTS
 
 HEIGHTS = {name: str(height) for name, (height, _) in EVENTS.items()}
 events = st.sampled_from(sorted(EVENTS))
@@ -110,7 +110,7 @@ def test_it_is_a_value():
 def test_in_words():
     assert describe(solar("dawn_civil", 31.23, 121.47)) == "every day at civil dawn at 31.23°N 121.47°E"
     assert describe(solar("solar_noon", -33.9, -70)) == "every day at solar noon at 33.9°S 70°W"
-    assert describe(solar("sunrise", 31.23, 121.47), "zh") == "每天 31.23°N 121.47°E 的日出"
+    assert describe(solar("sunrise", 31.23, 121.47), "zh") == "每天日出时（31.23°N 121.47°E）"
     assert len({describe(solar(event, 1, 2), "zh") for event in EVENTS}) == 9
 
 
@@ -123,6 +123,8 @@ def test_in_words():
         ("sunrise", 91, 2, "latitude: degrees from -90 to 90 are needed, got 91"),
         ("sunrise", 1, 181, "longitude: degrees from -180"),
         ("sunrise", float("nan"), 2, "latitude"),
+        ("sunrise", 10**400, 2, "latitude"),
+        ("sunrise", [10**5_000], 2, "latitude: .* thousands of digits"),
         ("sunrise", "1", 2, "latitude"),
     ],
 )

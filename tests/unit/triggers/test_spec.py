@@ -72,6 +72,7 @@ def test_every_kind_and_field_is_kept():
         ("calendar", 1): ("months", "days", "at", "anchor", "overflow", "tz", "gap", "fold"),
         ("on_days", 1): ("trigger", "calendar", "condition", "move", "tz"),
         ("rrule", 1): ("rule", "tz", "gap", "fold"),
+        ("rrule", 2): ("rule", "tz", "gap", "fold"),
         ("solar", 1): ("event", "latitude", "longitude"),
         ("union", 1): ("triggers",),
         ("intersection", 1): ("triggers",),
@@ -110,7 +111,7 @@ def test_the_json_form_names_what_is_not_at_its_default(trigger, spec):
 
 UNKNOWN = [
     {"kind": "lunar", "version": 1, "event": "full"},
-    RULE | {"version": 2},
+    RULE | {"version": 3},
     RULE | {"until": 1},
     SUN | {"version": 2},
     SUN | {"offset": "30m"},
@@ -182,6 +183,7 @@ WRONG = [
     (ON_DAYS | {"condition": None}, "condition: text is needed"),
     (ON_DAYS | {"move": "later"}, "move: 'later' is not known"),
     (ON_DAYS | {"tz": "../x"}, "no zone is called"),
+    (RULE | {"rule": "DTSTART:20260101T090000\nRRULE:FREQ=HOURLY"}, "FREQ=HOURLY is of version 2"),
     (MONTHLY | {"months": "1"}, "months: a whole number is needed"),
     (MONTHLY | {"months": True}, "months: a whole number is needed"),
     (MONTHLY | {"months": 0}, "how often"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from timeit import repeat
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -155,3 +156,14 @@ def test_only_names_of_zones_may_be_known_elsewhere():
     assert not may_be_known_elsewhere("Asia/Shanghai")
     assert not may_be_known_elsewhere("../../etc/passwd")
     assert not may_be_known_elsewhere("localtime")
+
+
+def test_a_region_is_no_city_and_unknown_names_are_refused_fast():
+    with pytest.raises(TriggerError, match="Asia is a region; name a city in it"):
+        zone_name("Asia")
+
+    def ask() -> None:
+        with pytest.raises(TriggerError, match="no zone is called 'Nowhere/X'"):
+            zone_name("Nowhere/X")
+
+    assert min(repeat(ask, number=1, repeat=7)) < 0.003

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import acos, asin, cos, degrees, isfinite, radians, sin, tan
+from math import acos, asin, cos, degrees, radians, sin, tan
 
 from tickonce.errors import TriggerError, did_you_mean
 from tickonce.triggers.base import Spec
@@ -138,7 +138,7 @@ def solar(event: str, latitude: float, longitude: float) -> Solar:
 
 
 def _degrees(value: object, name: str, *, most: int) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or abs(value) > most:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:
         raise TriggerError(f"{name}: degrees from -{most} to {most} are needed, got {shown(value)}")
     return float(value)
 
