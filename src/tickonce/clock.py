@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+
+#: The clock that goes on while the machine sleeps, if the system has one that says so: Linux stops its monotonic clock
+#: then; macOS has stopped the one that Python calls monotonic, and not the one with that name.
+_SLEEPING: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+if _SLEEPING is None and sys.platform == "darwin":
+    _SLEEPING = time.CLOCK_MONOTONIC
 
 
 class SystemSignal:
@@ -21,7 +28,7 @@ class SystemSignal:
 
     def wait(self, timeout: timedelta | None = None) -> bool:
         """Wait until set or until *timeout* is over; return whether it was set, and clear it."""
-        found = self._event.wait(None if timeout is None else max(0.0, timeout.total_seconds()))
+        found = self._event.wait(None if timeout is None else _seconds(timeout))
         if found:  # one that is set just after the time was over is for the next wait
             self._event.clear()
         return found
@@ -38,13 +45,22 @@ class SystemClock:
         """Return time since some fixed moment; it never jumps."""
         return timedelta(microseconds=time.monotonic_ns() // 1000)
 
+    def boottime(self) -> timedelta | None:
+        """Return time since some fixed moment, sleep of the machine included; None where it cannot be known."""
+        return None if _SLEEPING is None else timedelta(microseconds=time.clock_gettime_ns(_SLEEPING) // 1000)
+
     def signal(self) -> SystemSignal:
         """Return a new signal whose waits this clock times."""
         return SystemSignal()
 
     def sleep(self, duration: timedelta) -> None:
         """Wait for *duration*."""
-        time.sleep(max(0.0, duration.total_seconds()))
+        time.sleep(_seconds(duration))
+
+
+def _seconds(duration: timedelta) -> float:
+    # What is longer than a wait of the system may be, about three centuries, is cut to that.
+    return min(max(0.0, duration.total_seconds()), threading.TIMEOUT_MAX)
 
 
 SYSTEM_CLOCK = SystemClock()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from tickonce.errors import ConfigError
-from tickonce.model import Policy, check_id
+from tickonce.model import LONGEST, Policy, check_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,11 +14,12 @@ class Retention:
     """How long history is kept; nodes prune by themselves, in small steps, and never forget a fire's identity.
 
     Attributes:
-        runs: Finished runs older than this go, but the newest *keep* of each schedule stay.
+        runs: Finished runs older than this go, but the newest *keep* of each schedule stay. Schedules that have ended
+            for as long go, too, such as those of a single instant, and then all their runs.
         keep: Finished runs of a schedule that always stay.
         skips: Skip records older than this go.
         nodes: Rows of nodes that are gone for this long go.
-        tombstones: Marks of removed schedules older than this go.
+        tombstones: Marks of removed schedules older than this go, when no code has declared them for as long.
     """
 
     runs: timedelta = timedelta(days=14)
@@ -31,6 +32,8 @@ class Retention:
         for name in ("runs", "skips", "nodes", "tombstones"):
             if getattr(self, name) <= timedelta(0):
                 raise ConfigError(f"retention of {name} must be longer than zero, got {getattr(self, name)}")
+            if getattr(self, name) > LONGEST:
+                raise ConfigError(f"retention of {name} must be at most {LONGEST.days} days; None keeps all for ever")
         if self.keep < 0:
             raise ConfigError(f"retention keep must not be negative, got {self.keep}")
 
@@ -70,8 +73,7 @@ class NodeConfig:
     orphan_after: timedelta = timedelta(hours=1)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.slots <= 10_000:
-            raise ConfigError(f"slots must be 0 to 10000, got {self.slots}")
+        self._check_counts()
         if not self.queues and self.slots:
             raise ConfigError("queues must name at least one queue, or slots be 0")
         if not isinstance(self.queues, tuple):
@@ -81,14 +83,24 @@ class NodeConfig:
         for name in ("lease", "beat", "takeover_after", "poll", "blind_poll", "orphan_after"):
             if getattr(self, name) <= timedelta(0):
                 raise ConfigError(f"{name} must be longer than zero, got {getattr(self, name)}")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, timedelta) and value > LONGEST:
+                raise ConfigError(f"{item.name} must be at most {LONGEST.days} days, got {value}")
         if self.beat * 3 > self.lease:
             raise ConfigError(f"beat must be at most lease/3, got {self.beat} of {self.lease}")
         if not timedelta(0) <= self.margin <= self.lease - 2 * self.beat:
             raise ConfigError(f"margin must be 0 to lease - 2 beats, got {self.margin}")
-        if not 1 <= self.batch <= 10_000:
-            raise ConfigError(f"batch must be 1 to 10000, got {self.batch}")
         if self.drain_timeout < timedelta(0):
             raise ConfigError(f"drain_timeout must not be negative, got {self.drain_timeout}")
+
+    def _check_counts(self) -> None:
+        for name, least in (("slots", 0), ("batch", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(f"{name} must be a whole number, got {value!r}")
+            if not least <= value <= 10_000:
+                raise ConfigError(f"{name} must be {least} to 10000, got {value}")
 
     def check_grace(self, policy: Policy, *, schedule_id: str) -> None:
         """Refuse a schedule whose grace is too short for a takeover: its fires would count as late by mere routine.

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from math import isnan
 from typing import Any, TypeVar, overload
 
 from tickonce.durations import parse_duration
 from tickonce.errors import NotInRun, RunCancelled, RunError
-from tickonce.model import NodeId, Run, Token
+from tickonce.model import LONGEST, NodeId, Run, Token
 from tickonce.ports import Clock, Signal
 
 T = TypeVar("T")
@@ -204,9 +205,11 @@ class _RunLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def _length(duration: timedelta | str | float) -> timedelta:
-    if isinstance(duration, int | float):
-        return timedelta(seconds=max(0.0, duration))
-    return parse_duration(duration, "sleep", error=RunError)
+    if not isinstance(duration, int | float):
+        return min(parse_duration(duration, "sleep", error=RunError), LONGEST)
+    if isnan(duration):
+        raise RunError("sleep: NaN is no length of time")
+    return timedelta(seconds=min(max(0.0, duration), LONGEST.total_seconds()))
 
 
 def _on_event_loop() -> bool:

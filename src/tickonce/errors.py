@@ -264,16 +264,17 @@ class RunOpen(Conflict):
     Attributes:
         schedule_id: The schedule.
         open: How many of its runs are open.
+        token: The token that the refused run would have had, where it was to be a new one.
     """
 
     code = "conflict.run_open"
 
-    def __init__(self, schedule_id: str, *, open: int) -> None:
+    def __init__(self, schedule_id: str, *, open: int, token: str | None = None) -> None:
         super().__init__(
             f"schedule {schedule_id!r} has {open} open run(s) and overlap='skip'; "
             "wait, cancel it, or set overlap='allow'"
         )
-        self.schedule_id, self.open = schedule_id, open
+        self.schedule_id, self.open, self.token = schedule_id, open, token
 
 
 class WrongState(Conflict):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import shake_128
+from operator import add, ge, gt
 
 from tickonce.model import BUCKETS, Node, NodeId, NodeState
 
@@ -72,11 +73,8 @@ def ranks(me: NodeId, nodes: Sequence[NodeId]) -> bytes:
     mine = _scores(me)
     above = [0] * BUCKETS
     for node in nodes:
-        if node == me:
-            continue
-        for bucket, (theirs, ours) in enumerate(zip(_scores(node), mine, strict=True)):
-            if (theirs, node) > (ours, me):
-                above[bucket] += 1
+        if node != me:  # of equal scores the greater id's comes first
+            above = list(map(add, above, map(ge if node > me else gt, _scores(node), mine)))
     return bytes(rank if rank < 3 else LAST for rank in above)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
 
+from tickonce.errors import UnknownTrigger
 from tickonce.model import Change, Definition, Fire, Fold, Misfire, Plan, Policy, Reason, Schedule, ScheduleState, Skip
 
 #: Fires that one plan launches at most; the rest stays due and is planned by the next pass.
@@ -17,13 +18,20 @@ COUNT_LIMIT = 1000
 #: The least time that a pending run is given by default.
 LEAST_START_WITHIN = timedelta(minutes=1)
 
+#: Zones are at most this far apart: the farthest that new rules of a zone can move a time of day.
+_LONGEST_SHIFT = timedelta(hours=26)
+
 _TICK = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def plan(
     schedule: Schedule, now: datetime, *, limit: int = PASS_LIMIT, settle: bool = False, orphaned: bool = False
 ) -> Plan | None:
     """Decide which fires launch, which are skipped and why, and when next; None when nothing is due.
+
+    The trigger has the last word: where rules of its zone or calendar are others than those by which the stored next
+    fire was found, the plan starts from :func:`standing`, and may do no more than move the schedule there.
 
     Args:
         schedule: As read from the store.
@@ -35,29 +43,45 @@ def plan(
     """
     if schedule.next_fire is None or schedule.state not in (ScheduleState.ACTIVE, ScheduleState.PAUSED):
         return None
+    stored = schedule.next_fire
     lapsed: tuple[Skip, ...] = ()
     if schedule.state is ScheduleState.PAUSED:
         if schedule.paused_until is None or schedule.paused_until > now:
             return None
         lapsed = skipped(schedule, after=schedule.watermark, until=schedule.paused_until, reason=Reason.PAUSED)
-    first = schedule.next_fire
-    if first > now:
+    if stored > now and not settle:
         return None
-    if not (lapsed or orphaned or schedule.definition.jitter) and (usual := _usual(schedule, first, now)) is not None:
+    asked = following(schedule.definition, _dealt_with(schedule))
+    first = _become(schedule, asked)
+    if asked is None or first is None or first > now:
+        return None if stored > now else _moved(schedule, first, lapsed)
+    if asked < first:
+        lapsed = (*lapsed, *skipped(schedule, after=asked - _TICK, until=first - _TICK, reason=Reason.RULES))
+    grace = schedule.policy.grace if first == stored else _grace(schedule, first, now)
+    plain = not (lapsed or orphaned or schedule.definition.jitter)
+    if plain and (usual := _usual(schedule, first, now, grace=grace)) is not None:
         return usual
     newest = _newest_ripe(schedule, first, now, settle=settle)
     if newest is None:
         return None
     if orphaned:
         gone = _span(schedule, first, newest, Reason.ORPHANED)
-        return _result(schedule, (), (*lapsed, gone), newest)
-    late, on_time = _divide(schedule, first, newest, now, limit=limit)
+        return _result(schedule, (), (*lapsed, gone), newest, grace=grace)
+    late, on_time = _divide(schedule, first, newest, now - grace, limit=limit)
     fires, skips = _late(schedule, late, now, followed=bool(on_time), limit=limit)
     fires = (*fires, *on_time)
     cut = fires[:limit]
     # A full pass may have cut the enumeration of on-time fires short, too: then it ends at the last one launched.
     watermark = cut[-1] if len(cut) == limit else newest
-    return _result(schedule, cut, (*lapsed, *skips), watermark)
+    return _result(schedule, cut, (*lapsed, *skips), watermark, grace=grace)
+
+
+def standing(schedule: Schedule) -> datetime | None:
+    """Return the next fire of *schedule* by the rules of zones and calendars as they are here and now, or None.
+
+    It is the one that the store holds unless these rules have changed since that was found.
+    """
+    return _become(schedule, following(schedule.definition, _dealt_with(schedule)))
 
 
 def choose(plan: Plan, open_runs: int, *, version: int | None = None) -> Change:
@@ -88,17 +112,50 @@ def choose(plan: Plan, open_runs: int, *, version: int | None = None) -> Change:
     return folded(plan.schedule, Change(schedule=after, runs=runs, skips=skips))
 
 
-def folded(before: Schedule, change: Change) -> Change:
+def moved_past(schedule: Schedule, watermark: datetime, runs: Sequence[datetime]) -> Change:
+    """Return what is written where a store went back in time: the watermark moves forward to one that it had before.
+
+    A fire passed so that has no run has a skip record: whether it ran is what the store has lost. A pause that the row
+    shows is no reason: it was over when the schedule got that far, and since when is lost, too. A trigger that raises,
+    or that newer code alone knows, leaves the next fire where it is, to be moved by who plans next; then the record
+    tells the span alone.
+
+    Args:
+        schedule: As the store has it.
+        watermark: Later than the schedule's.
+        runs: Scheduled times, oldest first, of runs that the store has of fires in between; of more than COUNT_LIMIT
+            the oldest ones.
+    """
+    after = replace(schedule, watermark=watermark)
+    dealt_with = schedule.state in (ScheduleState.ENDED, ScheduleState.REMOVED)
+    ahead = schedule.state is ScheduleState.ACTIVE and (schedule.next_fire is None or schedule.next_fire > watermark)
+    skips: tuple[Skip, ...] = ()
+    try:
+        if not schedule.definition.known:
+            raise UnknownTrigger(f"schedule {schedule.id!r} is of a newer release")
+        if not (dealt_with or ahead):
+            skips = _without_run(schedule, watermark, runs)
+        if schedule.next_fire is not None and schedule.next_fire <= watermark:
+            next_fire, due = next_due(schedule.id, schedule.definition, watermark)
+            state = schedule.state if next_fire is not None else ScheduleState.ENDED
+            after = replace(after, next_fire=next_fire, due=due, state=state)
+    except Exception:  # noqa: BLE001  # whatever a trigger raises harms its schedule alone
+        skips = () if dealt_with or ahead else (untold(schedule, watermark, Reason.REWOUND),)
+    return folded(schedule, Change(schedule=after, skips=skips), beside=runs)
+
+
+def folded(before: Schedule, change: Change, *, beside: Sequence[datetime] = ()) -> Change:
     """Let consecutive skips of one reason share a record, across changes.
 
     A record grows while nothing but skips of its reason follows: *change* extends the open one when its oldest event is
-    such a skip, and leaves one open when its newest event is a skip.
+    such a skip, and leaves one open when its newest event is a skip. *beside* are scheduled times of runs that are
+    there already, in between.
     """
     if not change.skips and before.fold is None and change.schedule.fold is None:
         return change
-    skips = _merged(change.skips, change.runs)
-    oldest_run = min((fire.scheduled_time for fire in change.runs), default=None)
-    newest_run = max((fire.scheduled_time for fire in change.runs), default=None)
+    runs = [*(fire.scheduled_time for fire in change.runs), *beside]
+    skips = _merged(change.skips, runs)
+    oldest_run, newest_run = min(runs, default=None), max(runs, default=None)
     extends = None
     if (
         skips
@@ -111,7 +168,7 @@ def folded(before: Schedule, change: Change) -> Change:
     if skips and (newest_run is None or skips[-1].last > newest_run):
         first = extends if extends is not None and len(skips) == 1 else skips[-1].first
         fold = Fold(skips[-1].reason, first)
-    elif change.runs:
+    elif runs:
         fold = None
     return replace(change, schedule=replace(change.schedule, fold=fold), skips=skips, extends=extends)
 
@@ -130,7 +187,7 @@ def due_time(schedule_id: str, definition: Definition, scheduled_time: datetime)
     """Return when a fire may start: its scheduled time plus jitter, before the next fire is scheduled."""
     if not definition.jitter:
         return scheduled_time
-    longest = definition.jitter
+    longest = min(definition.jitter, _LAST - scheduled_time)  # no due time is later than a datetime can be
     after = following(definition, scheduled_time)
     if after is not None:
         longest = min(longest, after - scheduled_time - _TICK)
@@ -152,21 +209,72 @@ def skipped(schedule: Schedule, *, after: datetime, until: datetime, reason: str
     return (_span(schedule, first, _newest(schedule.definition, first, until), reason),)
 
 
+def untold(schedule: Schedule, until: datetime, reason: str) -> Skip:
+    """Return a record of the fires up to *until* that are not dealt with, where the trigger cannot say which."""
+    return Skip(schedule.id, reason, min(schedule.watermark + _TICK, until), until, 0, more=True)
+
+
 # -- steps of plan() ---------------------------------------------------------------------------
 
 
-def _usual(schedule: Schedule, first: datetime, now: datetime) -> Plan | None:
+def _dealt_with(schedule: Schedule) -> datetime:
+    """Return the instant after which fires have not been dealt with: the watermark, or the end of a pause."""
+    return max(schedule.watermark, schedule.paused_until or schedule.watermark)
+
+
+def _become(schedule: Schedule, asked: datetime | None) -> datetime | None:
+    """Return what has become of the stored next fire, where the trigger says *asked* for what is to be dealt with next.
+
+    That is the same unless rules have changed, and then no fire that has run may come again under another instant:
+    where the newest one dealt with is no fire any more, and the trigger names one more before the stored one, that is
+    what ran already, only moved. So the schedule goes on with the fire that is nearest to the stored one.
+    """
+    definition, stored, watermark = schedule.definition, schedule.next_fire, schedule.watermark
+    if asked is None or stored is None or asked >= stored or schedule.state is ScheduleState.PAUSED:
+        return asked
+    if asked - watermark > _LONGEST_SHIFT or following(definition, watermark - _TICK) == watermark:
+        return asked
+    nearest = _newest(definition, asked, stored)
+    later = following(definition, stored)
+    if later is not None and later - stored < stored - nearest:
+        nearest = later
+    return nearest if abs(nearest - stored) <= _LONGEST_SHIFT else asked
+
+
+def _moved(schedule: Schedule, first: datetime | None, lapsed: tuple[Skip, ...]) -> Plan:
+    """Return the plan where the stored next fire is none any more: the schedule goes to *first*, nothing launches."""
+    return Plan(
+        schedule=schedule,
+        fires=(),
+        skips=lapsed,
+        watermark=_dealt_with(schedule),
+        next_fire=first,
+        due=None if first is None else due_time(schedule.id, schedule.definition, first),
+        state=ScheduleState.ENDED if first is None else ScheduleState.ACTIVE,
+    )
+
+
+def _grace(schedule: Schedule, first: datetime, now: datetime) -> timedelta:
+    """Return how late fires may be: *first*, if it stands alone in the place of a stored one, as late as that one."""
+    stored, grace = schedule.next_fire, schedule.policy.grace
+    if stored is None or now - stored > grace or not first < stored <= first + _LONGEST_SHIFT:
+        return grace
+    after = following(schedule.definition, first)
+    return now - first if after is None or after > now else grace
+
+
+def _usual(schedule: Schedule, first: datetime, now: datetime, *, grace: timedelta) -> Plan | None:
     """Return the plan of a single fire that is on time and has no jitter, or None when it is not that.
 
     What the steps below come to in this case, with one look at the trigger instead of about ten: it is nearly every
     case.
     """
     after = following(schedule.definition, first)
-    if now - first > schedule.policy.grace or (after is not None and after <= now):
+    if now - first > grace or (after is not None and after <= now):
         return None
     return Plan(
         schedule=schedule,
-        fires=(Fire(schedule.id, first, first, _start_by(schedule.policy, first, first, after)),),
+        fires=(Fire(schedule.id, first, first, _start_by(schedule.policy, first, first, after, grace=grace)),),
         skips=(),
         watermark=first,
         next_fire=after,
@@ -184,11 +292,13 @@ def _newest_ripe(schedule: Schedule, first: datetime, now: datetime, *, settle: 
 
 
 def _divide(
-    schedule: Schedule, first: datetime, newest: datetime, now: datetime, *, limit: int
+    schedule: Schedule, first: datetime, newest: datetime, border: datetime, *, limit: int
 ) -> tuple[tuple[datetime, datetime] | None, list[datetime]]:
-    """Return the span of late fires, as (first, last) or None, and the on-time fires, oldest first, at most *limit*."""
+    """Return the span of late fires, as (first, last) or None, and the on-time fires, oldest first, at most *limit*.
+
+    Those that were due before *border* are late.
+    """
     definition = schedule.definition
-    border = now - schedule.policy.grace
     start: datetime | None = first
     if first <= border:
         # Of the fires up to the border only the newest can be due after it: a fire is due before the next one.
@@ -228,12 +338,14 @@ def _late(
             return fires, (_span(schedule, first, _newest(definition, first, start - _TICK), Reason.CATCH_UP),)
 
 
-def _result(schedule: Schedule, times: tuple[datetime, ...], skips: tuple[Skip, ...], watermark: datetime) -> Plan:
+def _result(
+    schedule: Schedule, times: tuple[datetime, ...], skips: tuple[Skip, ...], watermark: datetime, *, grace: timedelta
+) -> Plan:
     definition = schedule.definition
     next_fire, due = next_due(schedule.id, definition, watermark)
     return Plan(
         schedule=schedule,
-        fires=tuple(fire_of(schedule, time) for time in times),
+        fires=tuple(fire_of(schedule, time, grace=grace) for time in times),
         skips=skips,
         watermark=watermark,
         next_fire=next_fire,
@@ -242,21 +354,27 @@ def _result(schedule: Schedule, times: tuple[datetime, ...], skips: tuple[Skip, 
     )
 
 
-def fire_of(schedule: Schedule, scheduled_time: datetime) -> Fire:
-    """Return the fire at *scheduled_time*, with its due time and the instant at which it is too late to start."""
+def fire_of(schedule: Schedule, scheduled_time: datetime, *, grace: timedelta | None = None) -> Fire:
+    """Return the fire at *scheduled_time*, with its due time and the instant at which it is too late to start.
+
+    *grace* is the policy's own unless given.
+    """
     definition, policy = schedule.definition, schedule.policy
     due = due_time(schedule.id, definition, scheduled_time)
     timed = policy.start_within is not None or policy.misfire is Misfire.ALL
     after = None if timed else following(definition, scheduled_time)
-    return Fire(schedule.id, scheduled_time, due, _start_by(policy, due, scheduled_time, after))
+    grace = policy.grace if grace is None else grace
+    return Fire(schedule.id, scheduled_time, due, _start_by(policy, due, scheduled_time, after, grace=grace))
 
 
-def _start_by(policy: Policy, due: datetime, scheduled_time: datetime, after: datetime | None) -> datetime | None:
+def _start_by(
+    policy: Policy, due: datetime, scheduled_time: datetime, after: datetime | None, *, grace: timedelta
+) -> datetime | None:
     """Return when a fire is too late to start, given the scheduled time of the next one."""
     within = policy.start_within
     if within is None and policy.misfire is not Misfire.ALL and after is not None:
         # What is found on time, up to *grace* late, must still have time to start.
-        within = max(after - scheduled_time, LEAST_START_WITHIN, 2 * policy.grace)
+        within = max(after - scheduled_time, LEAST_START_WITHIN, 2 * grace)
     return None if within is None else due + within
 
 
@@ -274,6 +392,19 @@ def _span(schedule: Schedule, first: datetime, last: datetime, reason: str) -> S
     """Return a record of the fires from *first* to *last*; the count gives up at COUNT_LIMIT."""
     count = sum(1 for _ in islice(_fires(schedule.definition, first, last), COUNT_LIMIT + 1))
     return Skip(schedule.id, reason, first, last, min(count, COUNT_LIMIT), more=count > COUNT_LIMIT)
+
+
+def _without_run(schedule: Schedule, until: datetime, runs: Sequence[datetime]) -> tuple[Skip, ...]:
+    """Return records of the fires after the watermark up to *until* that have no run: one of each stretch of them."""
+    found: list[Skip] = []
+    after = schedule.watermark
+    for at in runs:
+        found += skipped(schedule, after=after, until=at - _TICK, reason=Reason.REWOUND)
+        after = at
+    rest = skipped(schedule, after=after, until=until, reason=Reason.REWOUND)
+    if len(runs) >= COUNT_LIMIT:  # there may be more of them, which nobody has asked for
+        rest = tuple(replace(skip, count=0, more=True) for skip in rest)
+    return (*found, *rest)
 
 
 def _newest(definition: Definition, first: datetime, until: datetime) -> datetime:
@@ -303,15 +434,11 @@ def _newest(definition: Definition, first: datetime, until: datetime) -> datetim
             until = middle
 
 
-def _merged(skips: tuple[Skip, ...], runs: tuple[Fire, ...]) -> tuple[Skip, ...]:
+def _merged(skips: tuple[Skip, ...], runs: Sequence[datetime]) -> tuple[Skip, ...]:
     merged: list[Skip] = []
     for skip in skips:
         last = merged[-1] if merged else None
-        if (
-            last is not None
-            and last.reason == skip.reason
-            and not any(last.last < run.scheduled_time < skip.first for run in runs)
-        ):
+        if last is not None and last.reason == skip.reason and not any(last.last < at < skip.first for at in runs):
             merged[-1] = replace(last, last=skip.last, count=last.count + skip.count, more=last.more or skip.more)
         else:
             merged.append(skip)

@@ -64,7 +64,10 @@ class Clock(Protocol):
         """Return the machine's idea of the time of day, in UTC. It may jump."""
 
     def monotonic(self) -> timedelta:
-        """Return time since some fixed moment; it never jumps."""
+        """Return time since some fixed moment; it never jumps. Whether it goes on while the machine sleeps is open."""
+
+    def boottime(self) -> timedelta | None:
+        """Return time since some fixed moment, in which the machine may have slept; None where it cannot be known."""
 
     def signal(self) -> Signal:
         """Return a new signal whose waits this clock times."""
@@ -110,7 +113,7 @@ class Runner(Protocol):
     """Carries out work somewhere: in threads, on an event loop."""
 
     def start(self, work: Work) -> None:
-        """Begin without waiting for it. The engine counts slots; a runner never refuses."""
+        """Begin without waiting for it. The engine counts slots; a runner raises only when it cannot begin at all."""
 
     def close(self) -> None:
         """Let go of idle threads; work that still runs goes on or is abandoned with the process."""
@@ -126,6 +129,25 @@ class Serves:
     def takes(self, job: str, queue: str) -> bool:
         """Whether a run of *job* in *queue* can be carried out."""
         return job in self.jobs and queue in self.queues
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """How many connections a server takes.
+
+    Attributes:
+        name: As the server calls it.
+        most: The setting.
+        reserved: How many of those are not for programs such as ours.
+        used: How many there are now, the one that looks included.
+        raised: The line that sets it anew, with ``{}`` for the number.
+    """
+
+    name: str
+    most: int
+    reserved: int
+    used: int
+    raised: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +204,9 @@ class Edits(Protocol):
         gone.
 
         Raises:
-            RunExists: The token of a run, by hand or not, is there already; nothing was changed.
+            RunExists: The token of a run, by hand or not, is there already; nothing was changed. Also when *decide*
+                refuses a run as RunOpen: who asks once more, as the first answer was lost, hears of the run and not
+                of its being open.
         """
 
     def get(self, schedule_id: str) -> Schedule | None:
@@ -200,13 +224,21 @@ class Store(Edits, Protocol):
 
     @property
     def notifies(self) -> bool:
-        """Whether changes are announced by a notifier soon enough to poll seldom."""
+        """Whether changes are announced by a notifier soon enough to poll seldom; a connection may take that back."""
 
-    def prepare(self) -> None:
+    @property
+    def local(self) -> bool:
+        """Whether the instant is the wall clock of this very machine, which then bears no witness of its own."""
+
+    def prepare(self, *, make: bool = True) -> None:
         """Make the tables of an empty store, once however many processes ask; check an existing one.
 
+        Args:
+            make: Without, nothing is made: no table, no file.
+
         Raises:
-            SchemaError: The tables are too old or too new for this code, with what to do.
+            SchemaError: The tables are too old or too new for this code, with what to do; or there are none, and none
+                were to be made.
         """
 
     def close(self) -> None:
@@ -234,7 +266,9 @@ class Store(Edits, Protocol):
         """
 
     def beat(self, node: Node) -> Beat:
-        """Extend the node's life to the instant plus its lease and write how it is (state, busy, serving, ticked_at).
+        """Extend the node's life to the instant plus its lease and write how it is.
+
+        Written are state, busy, serving, ticked_at and facts.
 
         Accepted while the row is alive, also when its lease is over but nobody declared it dead. Not accepted once it
         is DEAD, GONE or absent; then nothing is written, and no later beat is accepted either.
@@ -282,13 +316,16 @@ class Store(Edits, Protocol):
         applied and the others are reported as lost. A row locked by somebody else is reported as locked, not
         waited for. Up to *slots* of the runs that *serves* takes, that are due and not too late, are inserted as
         claimed by the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is
-        alive. A token that exists already leaves its schedule unchanged and is reported as taken.
+        alive. A token that exists already leaves its schedule unchanged and is reported as taken; so does text that the
+        store does not take, and is reported as refused with what the store said.
         """
 
     def raise_watermarks(self, watermarks: Mapping[str, datetime]) -> list[str]:
         """Move watermarks forward to those given; return the ids of the schedules that were behind.
 
-        For a store that went back in time: next fire and due move past the watermark, too.
+        For a store that went back in time: next fire and due move past the watermark, too. Of the fires passed so,
+        those that have no run get a skip record that says so (``Reason.REWOUND``); a schedule that has ended or was
+        removed owes none.
         """
 
     # -- work ----------------------------------------------------------------------------------
@@ -312,12 +349,15 @@ class Store(Edits, Protocol):
     ) -> bool:
         """Write how a running attempt is; False if it is not held any more."""
 
-    def finish(self, outcomes: Sequence[Outcome]) -> list[bool]:
+    def finish(self, outcomes: Sequence[Outcome]) -> list[bool | None]:
         """Write how attempts ended; an answer per outcome: False when node, attempt and state did not match any more.
 
+        None when the run is locked by somebody else's transaction just now, which keeps no other outcome waiting: to be
+        offered again.
         A retry (PENDING, failed) counts a failure and sets due; a hand-back (PENDING, not failed) sets due to the
         instant. A run that is asked to cancel is neither retried nor handed back: it ends as cancelled. An error stays
-        until the next one. The node stays with a run that has ended, not with one that is pending again. One outcome
+        until the next one; why an earlier attempt was cut short is forgotten when one succeeds or fails, but for a
+        cancel. The node stays with a run that has ended, not with one that is pending again. One outcome
         that the store refuses for its content harms no other: it is written with its result dropped and its error
         telling why.
         """
@@ -378,10 +418,22 @@ class Store(Edits, Protocol):
         """Write the instant as ``seen_at`` of declared schedules whose one is older than that; versions do not move."""
 
     def prune(self, retention: Retention, *, limit: int = 500) -> int:
-        """Delete one small chunk of what is older than *retention*; return how many rows went. Watermarks stay."""
+        """Delete one small chunk of what is older than *retention*; return how many rows went.
+
+        The watermark of a schedule that may still fire stays. One that has ended goes when its last fire, its last edit
+        and its last declaration are older than ``retention.runs`` and none of its runs is open. Of a schedule that is
+        not there any more, no runs are kept beyond ``retention.runs``. The tombstone of a removed one goes when its
+        removal and its last declaration are older than ``retention.tombstones``.
+        """
 
     def accept_clock(self) -> int:
         """Raise the clock epoch: nodes then accept the store's clock as it is."""
 
     def durability(self) -> list[str]:
         """Return a line for each setting of the server that can lose confirmed commits."""
+
+    def ceilings(self) -> list[Ceiling]:
+        """Return how many connections the server takes: from all first, then into this database, of this user.
+
+        A ceiling that is not set is left out; without a server, or with a pooler before it, there is none.
+        """

@@ -248,6 +248,19 @@ def aware(value: datetime | None, name: str) -> datetime | None:
     return value.astimezone(UTC)
 
 
+def storable(value: Any, name: str) -> str:
+    """Return *value*.
+
+    Raises:
+        DefinitionError: It is no text, or text that databases refuse: each of them would, or might, so all do.
+    """
+    if not isinstance(value, str):
+        raise DefinitionError(f"{name} must be text, got {value!r}")
+    if "\x00" in value or value != value.encode(errors="replace").decode():
+        raise DefinitionError(f"{name} holds a NUL character or a lone surrogate, which databases refuse")
+    return value
+
+
 # -- readers -----------------------------------------------------------------------------------
 
 
@@ -279,24 +292,16 @@ def _whole(value: Any, name: str) -> int:
     return value
 
 
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise DefinitionError(f"{name} must be text, got {value!r}")
-    if "\x00" in value or value != value.encode(errors="replace").decode():
-        raise DefinitionError(f"{name} holds a NUL character or a lone surrogate, which databases refuse")
-    return value
-
-
 def _words(value: Any, name: str, *, error: type[TickonceError] = DefinitionError) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise error(f"{name} must be a list of words, got {value!r}")
-    return tuple(_text(item, name) for item in value)
+    return tuple(storable(item, name) for item in value)
 
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "timeout": _optional_duration,
     "retries": _retry,
-    "queue": _text,
+    "queue": storable,
     "priority": _whole,
     "on_lost": partial(_word, kind=OnLost),
     "max_losses": _whole,
@@ -310,8 +315,8 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "catch_up": _duration,
     "start_within": _optional_duration,
     "tags": _words,
-    "owner": _text,
-    "description": _text,
+    "owner": storable,
+    "description": storable,
 }
 _POLICY = frozenset(item.name for item in fields(Policy))
 

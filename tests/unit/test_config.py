@@ -20,6 +20,9 @@ ZERO = timedelta(0)
     [
         ({"slots": -1}, "slots"),
         ({"slots": 10_001}, "slots"),
+        ({"slots": "20"}, "slots"),
+        ({"slots": True}, "slots"),
+        ({"batch": 1.5}, "batch"),
         ({"queues": ()}, "queues"),
         ({"queues": "gpu"}, "queues"),
         ({"queues": ["gpu"]}, "queues"),
@@ -76,3 +79,15 @@ def test_the_number_of_runs_that_stay_is_not_negative() -> None:
     with pytest.raises(ConfigError, match="keep"):
         Retention(keep=-1)
     assert Retention(keep=0, runs=HOUR).runs > MINUTE
+
+
+@pytest.mark.parametrize("name", ["lease", "poll", "blind_poll", "takeover_after", "drain_timeout", "orphan_after"])
+def test_no_duration_of_a_node_is_so_long_that_a_sum_with_it_overflows(name):
+    with pytest.raises(ConfigError, match=f"{name} must be at most 36525 days"):
+        NodeConfig(**{name: timedelta.max})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["runs", "skips", "nodes", "tombstones"])
+def test_a_retention_for_ever_is_none(name):
+    with pytest.raises(ConfigError, match=f"retention of {name} must be at most 36525 days; None keeps all"):
+        Retention(**{name: timedelta.max})  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from tickonce.model import (
     Misfire,
     OnLost,
     Overlap,
+    Page,
     Policy,
     RunState,
     bucket_of,
@@ -207,3 +208,10 @@ def test_open_runs_are_those_that_may_still_do_work() -> None:
 def test_a_schedule_shows_what_its_definition_says() -> None:
     row = schedule("1h", job="sync", timeout=HOUR)
     assert (row.job, row.trigger, row.policy) == ("sync", Every("1h", anchor=T0), Policy(timeout=HOUR))
+    said = replace(row.definition, queue="slow", tags=("eu",), owner="ann", description="the shops")
+    row = replace(row, definition=said)
+    assert (row.queue, row.tags, row.owner, row.description) == ("slow", ("eu",), "ann", "the shops")
+
+
+def test_a_page_is_gone_through_item_by_item() -> None:
+    assert list(Page(("a", "b"), cursor="x")) == ["a", "b"]

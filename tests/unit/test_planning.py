@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.unit.planned import DAY, HOUR, MINUTE, MS, SECOND, T0, US, At, Counting, schedule, written
+from tests.unit.planned import DAY, HOUR, MINUTE, MS, SECOND, T0, US, At, Broken, Counting, schedule, written
 from tickonce.model import Definition, Fire, Fold, Plan, Reason, Schedule, ScheduleState, Skip
 from tickonce.planning import (
     COUNT_LIMIT,
@@ -20,6 +20,7 @@ from tickonce.planning import (
     fire_of,
     folded,
     following,
+    moved_past,
     next_due,
     plan,
     skipped,
@@ -363,6 +364,90 @@ class TestChoose:
         assert choose(planned(row, T0 + HOUR), 0).schedule.reason == "noted"
 
 
+class TestAWatermarkThatIsWrittenBack:
+    def test_the_fires_passed_without_a_run_are_told_in_stretches(self) -> None:
+        row = schedule("1h")
+        runs = [T0 + 2 * HOUR, T0 + 3 * HOUR, T0 + 6 * HOUR]
+        change = moved_past(row, T0 + 8 * HOUR + MINUTE, runs)
+        assert [(skip.first - T0, skip.last - T0, skip.count, skip.more) for skip in change.skips] == [
+            (HOUR, HOUR, 1, False),
+            (4 * HOUR, 5 * HOUR, 2, False),
+            (7 * HOUR, 8 * HOUR, 2, False),
+        ]
+        assert {skip.reason for skip in change.skips} == {Reason.REWOUND}
+        after = change.schedule
+        assert (after.watermark, after.next_fire, after.due) == (T0 + 8 * HOUR + MINUTE, *[T0 + 9 * HOUR] * 2)
+        assert (after.fold, change.extends, change.runs) == (Fold(Reason.REWOUND, T0 + 7 * HOUR), None, ())
+
+    def test_the_open_record_grows_but_not_across_a_run(self) -> None:
+        row = schedule("1h", fold=Fold(Reason.REWOUND, T0 - HOUR))
+        assert moved_past(row, T0 + 2 * HOUR, []).extends == T0 - HOUR
+        grown = moved_past(row, T0 + 2 * HOUR, [T0 + 2 * HOUR])
+        assert (grown.extends, grown.schedule.fold) == (T0 - HOUR, None)
+        assert moved_past(row, T0 + 2 * HOUR, [T0 + HOUR]).extends is None
+
+    def test_the_last_fire_passed_ends_the_schedule(self) -> None:
+        change = moved_past(schedule(At((T0 + HOUR,))), T0 + HOUR, [])
+        assert (change.schedule.state, change.schedule.next_fire, change.schedule.due) == (
+            ScheduleState.ENDED,
+            None,
+            None,
+        )
+        assert told(change.skips) == [("store went back", 1)]
+
+    def test_the_count_gives_up(self) -> None:
+        (skip,) = moved_past(schedule("1s"), T0 + DAY, []).skips
+        assert (skip.first, skip.last, skip.count, skip.more) == (T0 + SECOND, T0 + DAY, COUNT_LIMIT, True)
+
+    def test_beyond_the_runs_that_were_asked_for_only_the_span_is_told(self) -> None:
+        runs = [T0 + count * SECOND for count in range(1, COUNT_LIMIT + 1)]
+        (skip,) = moved_past(schedule("1s"), T0 + HOUR, runs).skips
+        assert (skip.first, skip.last, skip.count, skip.more) == (runs[-1] + SECOND, T0 + HOUR, 0, True)
+
+    @pytest.mark.parametrize("fields", [{"trigger": Broken()}, {"extra": {"of": "newer"}}])
+    def test_where_the_trigger_cannot_say_the_span_is_told_and_the_next_fire_stays(
+        self, fields: dict[str, object]
+    ) -> None:
+        row = schedule("1h")
+        row = replace(row, definition=replace(row.definition, **fields))  # type: ignore[arg-type]
+        change = moved_past(row, T0 + 3 * HOUR, [T0 + HOUR])
+        assert change.skips == (Skip("nightly", Reason.REWOUND, T0 + US, T0 + 3 * HOUR, 0, more=True),)
+        assert (change.schedule.watermark, change.schedule.next_fire) == (T0 + 3 * HOUR, T0 + HOUR)
+        ahead = replace(row, next_fire=T0 + 4 * HOUR, due=T0 + 4 * HOUR)
+        assert moved_past(ahead, T0 + 3 * HOUR, []).skips == ()
+
+    @pytest.mark.parametrize("state", list(ScheduleState))
+    def test_what_has_ended_or_was_removed_owes_none_and_the_rest_does(self, state: ScheduleState) -> None:
+        row = schedule("1h", state=state)
+        owes = state not in (ScheduleState.ENDED, ScheduleState.REMOVED)
+        change = moved_past(row, T0 + 2 * HOUR, [])
+        assert told(change.skips) == ([("store went back", 2)] if owes else [])
+        assert change.schedule.state is state
+
+    def test_the_fires_of_a_pause_that_goes_on_are_told_once(self) -> None:
+        """Those up to the watermark for that, the rest of the pause when it is over."""
+        row = schedule(
+            "1h", state=ScheduleState.PAUSED, paused_until=T0 + 5 * HOUR, next_fire=T0 + 6 * HOUR, due=T0 + 6 * HOUR
+        )
+        change = moved_past(row, T0 + 2 * HOUR, [])
+        assert change.schedule.next_fire == T0 + 6 * HOUR
+        later = planned(written(change), T0 + 6 * HOUR)
+        assert [told(change.skips), told(later.skips)] == [[("store went back", 2)], [("paused", 3)]]
+
+    @given(hours=st.integers(1, 30), data=st.data())
+    def test_each_fire_passed_has_a_run_or_one_record_and_none_is_launched_after_it(
+        self, hours: int, data: st.DataObject
+    ) -> None:
+        runs = sorted(data.draw(st.sets(st.integers(1, hours))))
+        change = moved_past(schedule("1h"), T0 + hours * HOUR, [T0 + at * HOUR for at in runs])
+        told_of = [
+            at for at in range(1, hours + 2) for skip in change.skips if skip.first <= T0 + at * HOUR <= skip.last
+        ]
+        assert sorted([*runs, *told_of]) == list(range(1, hours + 1))
+        assert sum(skip.count for skip in change.skips) == len(told_of)
+        assert times(planned(written(change), T0 + (hours + 1) * HOUR)) == [T0 + (hours + 1) * HOUR]
+
+
 class TestFolding:
     def skip(self, first: int, last: int | None = None, reason: str = Reason.OVERLAP) -> Skip:
         last = first if last is None else last
@@ -425,3 +510,9 @@ class TestFolding:
         skips = (replace(self.skip(1), more=True), self.skip(2))
         (skip,) = folded(row, replace(change, runs=(), skips=skips)).skips
         assert (skip.count, skip.more) == (2, True)
+
+
+def test_jitter_ends_where_time_does() -> None:
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    definition = Definition(job="work", trigger=At((last,)), jitter=timedelta(hours=30))
+    assert last <= due_time("nightly", definition, last) <= datetime.max.replace(tzinfo=UTC)

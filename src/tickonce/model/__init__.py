@@ -14,10 +14,11 @@ from tickonce.model.identity import (
     manual_token,
     token_of,
 )
-from tickonce.model.nodes import Beat, Held, Launched, Node, Page, Poll
+from tickonce.model.nodes import Beat, Held, Launched, Node, Page, Poll, job_marks, knows_job
 from tickonce.model.runs import Change, Fire, Outcome, Plan, Run, Skip
 from tickonce.model.schedules import (
     DEFAULT_POLICY,
+    LONGEST,
     NO_ARGUMENTS,
     TIMING,
     Declaration,
@@ -31,6 +32,7 @@ from tickonce.model.words import OPEN, CutOff, Misfire, NodeState, OnLost, Overl
 __all__ = [
     "BUCKETS",
     "DEFAULT_POLICY",
+    "LONGEST",
     "MAX_ID_BYTES",
     "MAX_TOKEN_BYTES",
     "NO_ARGUMENTS",
@@ -65,6 +67,8 @@ __all__ = [
     "Token",
     "bucket_of",
     "check_id",
+    "job_marks",
+    "knows_job",
     "manual_token",
     "token_of",
 ]

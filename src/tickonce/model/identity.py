@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -42,6 +43,7 @@ def manual_token(schedule_id: str, key: str) -> Token:
     return token
 
 
+@lru_cache(maxsize=4_096)
 def bucket_of(schedule_id: str) -> int:
     """Return the bucket of a schedule: the first two bytes (big-endian) of blake2b-64 of its id, modulo 1024."""
     return int.from_bytes(blake2b(schedule_id.encode(), digest_size=8).digest()[:2]) % BUCKETS

@@ -103,7 +103,7 @@ class Run:
         start_by: When it is too late to start, or None.
         overdue: Its thread ignored the timeout and still runs.
         cancelling: It was asked to stop.
-        source: ``schedule``, ``manual``, later ``backfill``.
+        source: ``schedule``, or ``manual`` for one started by hand.
         result: What the job returned, as JSON text, at most 64 KB.
         error: Traceback or message of the last failure, at most 64 KB.
         reason: Why it was skipped or cancelled.

@@ -133,10 +133,13 @@ class Definition:
             value: datetime | None = getattr(self, name)
             if value is not None and value.tzinfo is None:
                 raise DefinitionError(
-                    f"{name} must be aware, got {value!r}; write {value!r}.astimezone() or add a zone"
+                    f"{name} must be aware, got the naive {value.isoformat()}: it is a different instant in each zone; "
+                    "give it one: replace(tzinfo=ZoneInfo(...)), or astimezone() for this machine's"
                 )
         if self.start is not None and self.end is not None and self.end < self.start:
-            raise DefinitionError(f"end must not be before start, got {self.start} and {self.end}")
+            raise DefinitionError(
+                f"end must not be before start, got {self.start.isoformat()} and {self.end.isoformat()}"
+            )
         if not -32768 <= self.priority <= 32767:
             raise DefinitionError(f"priority must be -32768 to 32767, got {self.priority}")
 
@@ -219,6 +222,26 @@ class Schedule:
     def policy(self) -> Policy:
         """How fires are launched and runs carried out."""
         return self.definition.policy
+
+    @property
+    def queue(self) -> str:
+        """Nodes that serve this queue carry the runs out."""
+        return self.definition.queue
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words to find it by."""
+        return self.definition.tags
+
+    @property
+    def owner(self) -> str:
+        """Who answers for it."""
+        return self.definition.owner
+
+    @property
+    def description(self) -> str:
+        """What people wrote about it."""
+        return self.definition.description
 
     @property
     def bucket(self) -> int:

@@ -82,4 +82,6 @@ class Reason(StrEnum):
     PAUSED = "paused"
     REMOVED = "removed"
     ORPHANED = "orphaned"
+    RULES = "rules changed"
+    REWOUND = "store went back"
     TOO_LATE = "too late"
