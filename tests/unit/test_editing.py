@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.edited import NOW, changed, paused, runs_of, told
-from tests.unit.planned import DAY, HOUR, MINUTE, SECOND, T0, US, At, schedule
+from tests.unit.planned import DAY, HOUR, MINUTE, SECOND, T0, US, At, Broken, schedule
 from tickonce.codec import encode_arguments
 from tickonce.editing import (
     Amend,
@@ -19,6 +19,7 @@ from tickonce.editing import (
     Revert,
     RunNow,
 )
+from tickonce.editing.settling import with_changes
 from tickonce.errors import (
     BadId,
     DefinitionError,
@@ -71,11 +72,37 @@ class TestAmend:
         row = schedule("1h")
         changes = {"job": "other", "arguments": "[]", "queue": "q", "priority": 1, "tags": ("a",), "owner": "o"}
         for name, value in {**changes, "description": "d", "timeout": HOUR, "misfire": "all", "grace": HOUR}.items():
-            change = changed(Amend(schedule_id=row.id, changes={name: value}, by="ann"), row)
+            now = NOW if name in ("tags", "owner", "description") else T0 + MINUTE  # labels: also where fires are due
+            change = changed(Amend(schedule_id=row.id, changes={name: value}, by="ann"), row, now)
             after = change.schedule
             assert (after.watermark, after.next_fire, after.due) == (row.watermark, row.next_fire, row.due)
-            assert (after.revision, after.updated_at, after.updated_by) == (2, NOW, "ann")
+            assert (after.revision, after.updated_at, after.updated_by) == (2, now, "ann")
             assert (change.runs, change.skips) == ((), ())
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"job": "other"},
+            {"arguments": "[]"},
+            {"queue": "q"},
+            {"priority": 1},
+            {"timeout": HOUR},
+            {"misfire": "skip"},
+        ],
+    )
+    def test_what_is_due_is_settled_before_the_definition_changes(self, changes: dict[str, Any]) -> None:
+        """A store makes the runs of a change from the definition that was there before it."""
+        row = schedule("1h", misfire="all", overlap="allow")
+        change = changed(Amend(schedule_id=row.id, changes=changes), row)
+        assert runs_of(change) == [T0 + count * HOUR for count in (1, 2, 3)]
+        after = change.schedule
+        assert (after.watermark, after.next_fire) == (NOW, T0 + 4 * HOUR)
+        assert after.definition == with_changes(row.definition, changes)
+
+    def test_a_trigger_that_raises_forbids_no_other_edit(self) -> None:
+        row = replace(schedule("1h"), definition=Definition(job="work", trigger=Broken()))
+        after = changed(Amend(schedule_id=row.id, changes={"priority": 3}), row).schedule
+        assert (after.definition.priority, after.watermark, after.state) == (3, row.watermark, ScheduleState.ACTIVE)
 
     def test_what_touches_the_timing_settles_and_moves_on(self) -> None:
         timing: dict[str, Any] = {"trigger": Every("7m", anchor=T0), "jitter": SECOND, "start": T0, "end": NOW + DAY}

@@ -20,7 +20,7 @@ from tickonce.editing import (
     SetAside,
 )
 from tickonce.model import Change, Definition, Overlap, Policy, Schedule, ScheduleState, Skip
-from tickonce.planning import choose, following, plan
+from tickonce.planning import COUNT_LIMIT, choose, following, plan
 from tickonce.triggers import Every
 
 
@@ -98,7 +98,11 @@ def test_edits_and_launches_in_any_order_forget_nothing_and_double_nothing(
     assert missed == set()
     assert set(ledger.runs) <= set(owed)
     assert set(ledger.runs) & set(told) == set()
-    assert sum(skip.count for skip in ledger.skips) + len(ledger.runs) == len(owed)
+    counted = sum(skip.count for skip in ledger.skips) + len(ledger.runs)
+    if any(skip.more for skip in ledger.skips):  # a record stops counting at a thousand, and says so
+        assert COUNT_LIMIT <= counted < len(owed)
+    else:
+        assert counted == len(owed)
 
 
 def _every(seconds: int, policy: Policy) -> Definition:

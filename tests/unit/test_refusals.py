@@ -146,3 +146,23 @@ def test_a_setting_that_does_not_exist_is_refused_like_any_unknown_argument(sche
     arguments = ("x", tidy, "@daily") if verb == "add" else ("x",)
     with pytest.raises(TypeError, match=r"schedule 'x' has no setting 'timeuot'\. Did you mean 'timeout'\?"):
         getattr(scheduler, verb)(*arguments, timeuot="1m")
+
+
+@pytest.mark.parametrize("bad", ["a\x00b", "\ud800"])
+def test_text_that_some_databases_refuse_is_refused_for_all_of_them(scheduler, bad):
+    job = scheduler.job(name="sync")(lambda shop=None: shop)
+    scheduler.add("nightly", job, "every 1h")
+    for edit in (
+        lambda: scheduler.add("x", "sync", "every 1h", args=[bad]),
+        lambda: scheduler.add("x", "sync", "every 1h", owner=bad),
+        lambda: scheduler.update("nightly", tags=["a", bad]),
+        lambda: scheduler.update("nightly", description=bad),
+        lambda: scheduler.update("nightly", queue=bad),
+        lambda: scheduler.pause("nightly", reason=bad),
+        lambda: scheduler.run_now("nightly", kwargs={"shop": bad}),
+        lambda: scheduler.run_now("nightly", key=bad),
+    ):
+        with pytest.raises((BadArguments, BadId, DefinitionError)):
+            edit()
+    assert [(row.id, row.revision) for row in scheduler.schedules().items] == [("nightly", 1)]
+    assert scheduler.runs().items == ()

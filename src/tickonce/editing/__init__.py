@@ -6,6 +6,7 @@ after it. So an edit never fires at once, never loses a fire and never doubles o
 
 from tickonce.editing.declaring import Declare, Revert, older
 from tickonce.editing.edits import Amend, Create, Pause, Remove, Resume, RunNow, SetAside
+from tickonce.editing.rechecking import Recheck
 from tickonce.editing.settling import SETTLE_LIMIT
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Create",
     "Declare",
     "Pause",
+    "Recheck",
     "Remove",
     "Resume",
     "Revert",

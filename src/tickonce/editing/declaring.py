@@ -8,7 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from tickonce.definitions import definition_of
-from tickonce.editing.settling import FIELDS, POLICY_FIELDS, amend, existing, make, value_of, with_changes
+from tickonce.editing.settling import (
+    FIELDS,
+    POLICY_FIELDS,
+    amend,
+    existing,
+    make,
+    raised,
+    set_aside,
+    value_of,
+    with_changes,
+)
 from tickonce.errors import WrongState
 from tickonce.model import Change, Declaration, Definition, Schedule, ScheduleState
 
@@ -16,6 +26,9 @@ from tickonce.model import Change, Declaration, Definition, Schedule, ScheduleSt
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declare:
     """Say what code says. An unchanged declaration touches nothing; a changed one is an edit.
+
+    One whose trigger raises is written all the same, set aside with the reason: it must not keep the others from
+    starting, and it must be seen.
 
     Attributes:
         hash: Of *definition*, with its form.
@@ -37,7 +50,9 @@ class Declare:
         """Decide."""
         if schedule is None or (schedule.state is ScheduleState.REMOVED and schedule.declaration is None):
             declaration = self._declaration(now, frozenset())
-            made = make(self.schedule_id, self.definition, now, schedule, source="code", by=self.by)
+            since = now if schedule is None else max(now, schedule.watermark)
+            aside = raised(self.schedule_id, self.definition, since)
+            made = make(self.schedule_id, self.definition, now, schedule, source="code", by=self.by, aside=aside)
             return Change(schedule=replace(made, declaration=declaration))
         before = schedule.declaration
         if schedule.state is ScheduleState.REMOVED or (before is not None and before.hash == self.hash):
@@ -51,7 +66,13 @@ class Declare:
         known = overrides & (FIELDS | POLICY_FIELDS)
         kept = {name: value_of(schedule.definition, name) for name in known}
         wanted = with_changes(self.definition, kept)
-        change = amend(now, schedule, wanted, open_runs, by=self.by, person=False)
+        try:
+            change = amend(now, schedule, wanted, open_runs, by=self.by, person=False)
+        except Exception:
+            reason = raised(self.schedule_id, wanted, max(now, schedule.watermark))
+            if reason is None:
+                raise
+            change = set_aside(now, schedule, wanted, open_runs, by=self.by, reason=reason)
         change = Change(schedule=schedule) if change is None else change
         return replace(
             change,

@@ -183,12 +183,13 @@ class RunNow:
     def __call__(self, now: datetime, schedule: Schedule | None, open_runs: int) -> Change | None:
         """Decide."""
         found = existing(self.schedule_id, schedule)
+        token = manual_token(self.schedule_id, self.key)
         room = found.policy.room
         if room is not None and open_runs >= room:
-            raise RunOpen(self.schedule_id, open=open_runs)
+            raise RunOpen(self.schedule_id, open=open_runs, token=token)
         definition = found.definition
         run = Run(
-            token=manual_token(self.schedule_id, self.key),
+            token=token,
             schedule_id=self.schedule_id,
             job=definition.job,
             arguments=definition.arguments if self.arguments is None else self.arguments,

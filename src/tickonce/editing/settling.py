@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from tickonce.codec import keep
 from tickonce.errors import DefinitionError, NoSchedule, UnknownTrigger
 from tickonce.model import TIMING, Change, Definition, Policy, Reason, Schedule, ScheduleState, Skip
-from tickonce.planning import choose, folded, next_due, plan, skipped
+from tickonce.planning import choose, folded, next_due, plan, skipped, standing, untold
 
 #: Fires that an edit settles at most; what is left beyond is a skip record.
 SETTLE_LIMIT = 10_000
@@ -18,7 +19,8 @@ SETTLE_LIMIT = 10_000
 FIELDS = frozenset(item.name for item in fields(Definition))
 POLICY_FIELDS = frozenset(item.name for item in fields(Policy))
 
-_TICK = timedelta(microseconds=1)
+#: What is for people alone: no fire is another one for it.
+LABELS = frozenset({"tags", "owner", "description"})
 
 
 def existing(schedule_id: str, schedule: Schedule | None) -> Schedule:
@@ -33,16 +35,25 @@ def existing(schedule_id: str, schedule: Schedule | None) -> Schedule:
 
 
 def make(
-    schedule_id: str, definition: Definition, now: datetime, tombstone: Schedule | None, *, source: str, by: str
+    schedule_id: str,
+    definition: Definition,
+    now: datetime,
+    tombstone: Schedule | None,
+    *,
+    source: str,
+    by: str,
+    aside: str | None = None,
 ) -> Schedule:
-    """Return a new schedule, in the place of a tombstone if there is one."""
+    """Return a new schedule, in the place of a tombstone if there is one; set *aside* for that reason, if given."""
     # A tombstone's watermark stays: what was dealt with under the old definition is not launched by the new one.
     watermark = now if tombstone is None else max(now, tombstone.watermark)
-    next_fire, due = next_due(schedule_id, definition, watermark)
+    next_fire, due = (None, None) if aside is not None else next_due(schedule_id, definition, watermark)
+    going_on = ScheduleState.ENDED if next_fire is None else ScheduleState.ACTIVE
     return Schedule(
         id=schedule_id,
         definition=definition,
-        state=ScheduleState.ENDED if next_fire is None else ScheduleState.ACTIVE,
+        state=going_on if aside is None else ScheduleState.ASIDE,
+        reason=aside,
         version=0 if tombstone is None else tombstone.version,
         revision=1 if tombstone is None else tombstone.revision + 1,
         watermark=watermark,
@@ -68,13 +79,30 @@ def amend(
         overrides = base.declaration.overrides | changed
         base = replace(base, declaration=replace(base.declaration, overrides=overrides))
     if not changed.intersection((*TIMING, "extra")):  # what is not known here may have decided, too
-        return Change(schedule=replace(base, definition=wanted))
+        bare = Change(schedule=replace(base, definition=wanted))
+        if changed <= LABELS or not _owes(schedule, now):
+            return bare
+        try:
+            return _settled(now, base, wanted, open_runs)
+        except Exception:  # noqa: BLE001  # a broken trigger is set aside by the next launch; it must not forbid this edit
+            return bare
     if schedule.state is ScheduleState.PAUSED and not pause_over(schedule, now):
         skips = lapsed(schedule, now, Reason.PAUSED)
         after = replace(base, definition=wanted, watermark=max(schedule.watermark, now))
         next_fire, due = (None, None) if after.paused_until is None else next_due_of(after, wanted, after.paused_until)
         return folded(schedule, Change(schedule=replace(after, next_fire=next_fire, due=due), skips=skips))
-    settled = settle(now, base, open_runs)
+    return _settled(now, base, wanted, open_runs)
+
+
+def _owes(schedule: Schedule, now: datetime) -> bool:
+    """Whether a fire is due that no launch has dealt with yet."""
+    active = schedule.state is ScheduleState.ACTIVE or pause_over(schedule, now)
+    return active and schedule.definition.known and schedule.next_fire is not None and schedule.next_fire <= now
+
+
+def _settled(now: datetime, schedule: Schedule, wanted: Definition, open_runs: int) -> Change:
+    """Settle what is due by the definition as it stands, and go on by *wanted*."""
+    settled = settle(now, schedule, open_runs)
     return replace(settled, schedule=move_on(replace(settled.schedule, definition=wanted), now))
 
 
@@ -95,7 +123,7 @@ def settle(now: datetime, schedule: Schedule, open_runs: int) -> Change:
             return folded(schedule, Change(schedule=schedule, skips=skips))
         rest = skipped(schedule, after=planned.watermark, until=now, reason=Reason.CATCH_UP)
     except Exception as error:  # noqa: BLE001  # the old trigger is broken: an edit is how people mend it
-        lost = _untold(schedule, now, f"trigger raised {error!r}"[:200])
+        lost = untold(schedule, now, f"trigger raised {error!r}"[:200])
         return folded(schedule, Change(schedule=schedule, skips=(lost,)))
     change = choose(planned, open_runs)
     if rest:
@@ -113,21 +141,18 @@ def lapsed(schedule: Schedule, now: datetime, reason: str) -> tuple[Skip, ...]:
     """Return the skip record of the fires up to *now* that the schedule has not dealt with."""
     if schedule.state is ScheduleState.ENDED:
         return ()
-    if schedule.state is ScheduleState.ACTIVE and (schedule.next_fire is None or schedule.next_fire > now):
-        return ()
+    active = schedule.state is ScheduleState.ACTIVE
     if schedule.state is ScheduleState.ASIDE:
         reason = "set aside"
+    ahead = active and (schedule.next_fire is None or schedule.next_fire > now)
     if not schedule.definition.known:  # newer code knows which fires these are
-        return (_untold(schedule, now, reason),)
+        return () if ahead else (untold(schedule, now, reason),)
     try:
+        if active and ((first := standing(schedule)) is None or first > now):
+            return ()
         return skipped(schedule, after=schedule.watermark, until=now, reason=reason)
     except Exception:  # noqa: BLE001  # a broken trigger cannot say; people may still pause or remove it
-        return (_untold(schedule, now, reason),)
-
-
-def _untold(schedule: Schedule, now: datetime, reason: str) -> Skip:
-    """Return a record of fires of which only the span is known."""
-    return Skip(schedule.id, reason, min(schedule.watermark + _TICK, now), now, 0, more=True)
+        return () if ahead else (untold(schedule, now, reason),)
 
 
 def move_on(schedule: Schedule, now: datetime) -> Schedule:
@@ -179,6 +204,31 @@ def with_changes(definition: Definition, changes: Mapping[str, Any]) -> Definiti
 def value_of(definition: Definition, name: str) -> Any:
     """Return the field of *definition* or of its policy."""
     return getattr(definition, name) if name in FIELDS else getattr(definition.policy, name)
+
+
+def set_aside(now: datetime, schedule: Schedule, wanted: Definition, open_runs: int, *, by: str, reason: str) -> Change:
+    """Replace the definition by one whose trigger raised: what is due is settled by the old one, then nothing is."""
+    change = settle(now, touch(schedule, now, by), open_runs)
+    after = replace(
+        change.schedule,
+        definition=wanted,
+        watermark=max(change.schedule.watermark, now),
+        next_fire=None,
+        due=None,
+        paused_until=None,
+        state=ScheduleState.ASIDE,
+        reason=reason,
+    )
+    return replace(change, schedule=after)
+
+
+def raised(schedule_id: str, definition: Definition, now: datetime) -> str | None:
+    """Return the reason for setting a schedule aside whose trigger raises when it is asked, or None."""
+    try:
+        next_due(schedule_id, definition, now)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is this schedule's alone
+        return keep(f"trigger raised {type(error).__name__}: {error}")[:500]
+    return None
 
 
 def differing(old: Definition, new: Definition) -> frozenset[str]:
