@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 from tickonce.errors import ConfigError, did_you_mean
 from tickonce.model import Outcome, Run, Skip
+from tickonce.threads import begin, hear_signals
 
 _log = logging.getLogger("tickonce.events")
 
@@ -112,7 +113,7 @@ class Events:
             _log.warning("callbacks are too slow: %d events wait, what comes now is dropped", self._limit)
         if start and thread is not None:
             try:
-                thread.start()
+                begin(thread)
             except RuntimeError:  # the interpreter is ending
                 _log.debug("event %s is not delivered", event.kind, exc_info=True)
                 self.forget()
@@ -145,6 +146,7 @@ class Events:
         self._dropped = 0
 
     def _deliver(self) -> None:
+        hear_signals()
         while (event := self._next()) is not None:
             for callback in self._callbacks.get(event.kind, ()):
                 try:

@@ -76,6 +76,9 @@ class Attempt:
         if self.timeout is not None:
             self.deadline = self._clock.monotonic() + self.timeout
         self.begun = True
+        if _log.isEnabledFor(logging.DEBUG):  # few look, and each run would pay for the record
+            with suppress(Exception):  # a log filter of the program
+                _log.debug("run %s begins (attempt %d)", self.run.token, self.run.attempt, extra=self.extra)
 
     def perform(self) -> None:
         """Carry it out in this thread."""
@@ -88,7 +91,7 @@ class Attempt:
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # SystemExit in a job ends the job, not the node
             outcome = self._failed(error)
-        self._ended(self, outcome)
+        self._end(outcome)
 
     async def perform_async(self) -> None:
         """Carry it out on this event loop."""
@@ -108,6 +111,13 @@ class Attempt:
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # a cancelled task, too, has an outcome
             outcome = self._failed(error)
+        self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            with suppress(Exception):  # a log filter of the program; the outcome must not be lost for it
+                text = "run %s ends: %s (attempt %d)"
+                _log.debug(text, self.run.token, outcome.state, self.run.attempt, extra=self.extra)
         self._ended(self, outcome)
 
     async def _gated(self) -> bool:

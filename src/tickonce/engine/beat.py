@@ -13,7 +13,7 @@ from tickonce.engine.storetime import StoreTime
 from tickonce.engine.ticker import Ticker
 from tickonce.engine.worker import Worker
 from tickonce.events import Event, Events
-from tickonce.model import Beat, Node, NodeState
+from tickonce.model import Beat, Node, NodeId, NodeState, job_marks
 from tickonce.partition import shares
 from tickonce.ports import Clock, Signal, Store
 
@@ -53,9 +53,10 @@ class Heart:
         self._node = Node(id="")
         self._beaten_at = timedelta(days=-1)
         self._hurried_at = self._beaten_at
-        self._wanted = self._at_once = False
+        self._wanted = self._at_once = self._told_jump = False
         self._members: frozenset[tuple[str, NodeState, bool]] = frozenset()
         self.members: tuple[Node, ...] = ()
+        self.incarnations: set[NodeId] = set()
         self.leaving = False
 
     @property
@@ -71,17 +72,21 @@ class Heart:
     def soon(self, *, at_once: bool = False) -> None:
         """Beat before it is time: a reply was lost, or the set of nodes has changed."""
         self._wanted = True
-        self._at_once = self._at_once or at_once
+        if at_once:  # never written otherwise: another thread may have asked for it just now
+            self._at_once = True
         self._signal.set()
 
     def join(self) -> None:
         """Take part under a new incarnation."""
         node = self._row()
+        node = replace(node, facts={**node.facts, **self._of_late()})
+        self.incarnations.add(node.id)
         sent = self._clock.monotonic()
         self._worker.incarnation(node.id)
         self._node = node
         # The ticker follows only when the row is there: its launches carry the id.
         self._witness.broken()
+        self._lease.sending()
         self._accepted(self._store.join(node), sent)
 
     def step(self) -> timedelta:
@@ -93,6 +98,7 @@ class Heart:
         if self._wanted:
             self._hurried_at = now
         self._wanted = self._at_once = False
+        self._lease.sending()
         try:
             answer = self._store.beat(self._described(now))
         except BaseException:
@@ -118,8 +124,14 @@ class Heart:
             serving=self._ticker.serving(now),
             ticked_at=self._ticker.ticked_at,
             busy=self._worker.busy,
+            facts={**self._node.facts, **self._of_late()},
         )
         return self._node
+
+    def _of_late(self) -> dict[str, float | str]:
+        """Facts that change: how far this machine's clock is ahead of the store's, and what can be carried out."""
+        offset_s = round(self._time.offset.total_seconds(), 3)
+        return {"clock_offset_s": offset_s, "jobs": job_marks(self._worker.serves.jobs)}
 
     def _accepted(self, answer: Beat, sent: timedelta) -> None:
         # Also where the reply to a join was lost: the row is there, and the first beat that is accepted says so.
@@ -131,18 +143,25 @@ class Heart:
         self._hear(answer, sent)
 
     def _hear(self, answer: Beat, sent: timedelta) -> None:
-        jumped = self._time.jumped
         self._time.learned(answer.instant, sent=sent)
         self._time.epoch(answer.clock_epoch)
-        if self._time.jumped and not jumped:
-            reason = "the store's clock moved by more than a minute against both clocks here: nothing is launched"
-            _log.error("%s; if it is right now, say so with: tickonce doctor --accept-clock", reason)
-            self._events.emit(Event(kind="clock_jump", reason=reason))
+        self._tell_jump()
         self._worker.hear(answer.held)
         if self._worker.unknown(answer.held):
             self._worker.want_adoption()  # by the work thread: nothing that may wait has a place between two beats
         self._meet(answer.nodes, answer.instant)
         self._on_heard()
+
+    def _tell_jump(self) -> None:
+        # Compared with what was told, not with what was known before this beat: a look of the ticker may have seen it.
+        jumped, told = self._time.jumped, self._told_jump
+        self._told_jump = jumped
+        if jumped and not told:
+            reason = "the store's clock moved by more than a minute against the clocks here: nothing is launched"
+            _log.error("%s; if it is right now, say so with: tickonce doctor --accept-clock", reason)
+            self._events.emit(Event(kind="clock_jump", reason=reason))
+        elif told and not jumped:
+            _log.info("the store's clock is believed again: launching goes on")
 
     def _meet(self, nodes: tuple[Node, ...], instant: datetime) -> None:
         """Take in who lives; when that has changed, share the work anew."""
@@ -161,10 +180,13 @@ class Heart:
 
     def _reborn(self) -> None:
         """This incarnation was declared dead: become a new one; threads that still run keep their slots."""
-        _log.warning("node %s was declared dead; it goes on under a new id", self._node.id)
         self._lease.lost()
         self._witness.broken()
         self._ticker.shares = ()
         self._members = frozenset()
-        if not self.leaving:
-            self.join()
+        if self.leaving:
+            _log.info("node %s was declared dead while it leaves", self._node.id)
+            self._beaten_at = self._clock.monotonic()  # there is nothing more to be said before the next beat
+            return
+        _log.warning("node %s was declared dead; it goes on under a new id", self._node.id)
+        self.join()

@@ -16,6 +16,8 @@ from pathlib import Path
 from uuid import uuid4
 from zoneinfo import TZPATH
 
+from tickonce import forks, threads
+from tickonce.clock import SYSTEM_CLOCK
 from tickonce.config import NodeConfig
 from tickonce.editing import Declare
 from tickonce.engine.beat import Heart
@@ -28,7 +30,7 @@ from tickonce.engine.writer import Writer
 from tickonce.errors import StoreError
 from tickonce.events import Events
 from tickonce.jobs import Jobs
-from tickonce.model import Node, NodeId
+from tickonce.model import LONGEST, Node, NodeId
 from tickonce.ports import ALL_HINTS, Clock, Notifier, Runner, Signal, Store
 
 _log = logging.getLogger("tickonce.node")
@@ -38,9 +40,12 @@ FIRST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=1)
 #: How long interrupted coroutines may take to end before the process goes on.
 AFTER_INTERRUPT = timedelta(seconds=1)
-#: Hints are acted upon at most this often.
-HINT_EVERY = timedelta(milliseconds=20)
-
+#: How long a leaving node waits, in real seconds, for its loops to end; and for the answer to outcomes that the store
+#: has been given: longer than any statement takes.
+_FOR_LOOPS_S = 5.0
+_FOR_ANSWER_S = 11.0
+#: How long a leaving node waits for runs that somebody else has locked, to write their outcomes.
+_FOR_LOCKED = timedelta(seconds=2)
 _ZERO = timedelta(0)
 
 
@@ -73,8 +78,8 @@ class EngineNode:
         self._threads: list[threading.Thread] = []
         self._notifier: Notifier | None = None
         self._pid = os.getpid()
-        self.time = StoreTime(clock)
-        self.lease = Lease(config)
+        self.time = StoreTime(clock, local=store.local)
+        self.lease = Lease(config, clock)
         witness = Witness(config)
         self.writer = Writer(store, clock=clock, events=events, signal=self._signals["work"])
         self.worker = Worker(
@@ -135,6 +140,10 @@ class EngineNode:
         """The incarnation that this node is now."""
         return self.heart.node.id
 
+    def was(self, node_id: NodeId | None) -> bool:
+        """Whether that is or was an incarnation of this node."""
+        return node_id is not None and node_id in self.heart.incarnations
+
     @property
     def running(self) -> bool:
         """Whether it was started and has not stopped, in this process."""
@@ -156,11 +165,15 @@ class EngineNode:
             StoreError: The store cannot be reached or used; nothing was started.
         """
         self.join()
-        self._notifier = self._store.notifier()
-        for loop, step in self.loops.items():
-            self._thread(loop, partial(self._repeat, loop, step))
-        if self._notifier is not None:
-            self._thread("listen", partial(self._listen, self._notifier))
+        try:
+            self._notifier = self._store.notifier()
+            for loop, step in self.loops.items():
+                self._thread(loop, partial(self._repeat, loop, step))
+            if self._notifier is not None:
+                self._thread("listen", partial(self._listen, self._notifier))
+        except BaseException:
+            self._end()
+            raise
         _log.info("node %s joined: %s, %d node(s) alive", self.id, self._store.url, len(self.heart.members))
 
     def join(self) -> None:
@@ -189,9 +202,10 @@ class EngineNode:
         return self._signals
 
     def stop(self, drain: timedelta | None = None) -> bool:
-        """Leave first, finish what runs within *drain*, hand back the rest; return whether all of it ended.
+        """Leave first, finish what runs within *drain*, hand back the rest; return whether all ended and is written.
 
-        Threads that do not end in time are left running; their runs are recovered by other nodes.
+        Threads that do not end in time are left running; their runs are recovered by other nodes. A *drain* beyond a
+        century is one of a century.
         """
         if not self._threads or os.getpid() != self._pid:
             return True
@@ -201,14 +215,13 @@ class EngineNode:
         """Leave, with or without threads of its own; *patience* is for runs that were told to stop."""
         self._leave_first()
         self.worker.stop_taking()
-        until = self._clock.monotonic() + drain
+        until = self._clock.monotonic() + min(drain, LONGEST)
         ended = self._drained(until)
         if not ended:
             _log.warning("node %s: %d run(s) did not end in time; they are told to stop", self.id, self.worker.busy)
             self.worker.interrupt_all()
             self._drained(self._clock.monotonic() + patience)
-        self._end()
-        return ended
+        return self._end() and ended
 
     def abort(self) -> None:
         """Stop without waiting for what runs: the drain of a ``stop()`` in another thread ends at once."""
@@ -219,8 +232,8 @@ class EngineNode:
 
     def _leave_first(self) -> None:
         """Say that this node leaves, before anything else: others take its buckets at once."""
-        self.heart.leaving = True
-        self.ticker.shares = ()
+        self.heart.leaving = True  # before the ticker's: a beat on its way may give it shares once more
+        self.ticker.leaving = True
         self.heart.soon(at_once=True)
 
     def _drained(self, until: timedelta) -> bool:
@@ -231,38 +244,45 @@ class EngineNode:
             self.worker.idle.wait(left)
         return not self.worker.busy
 
-    def _end(self) -> None:
+    def _end(self) -> bool:
+        """Stop the loops and leave; return whether the store has taken all outcomes."""
         self._stopping.set()
         for signal in self._signals.values():
             signal.set()
         if self._notifier is not None:
             self._notifier.close()
-        me = threading.current_thread()
-        for thread in self._threads:
-            if thread is not me and not self._aborted.is_set():
-                thread.join(timeout=5)
+        self._join_loops()
         try:
             # The work thread has ended: what has gathered since, above all what was handed back, is written here.
-            while self.writer.kept:
-                self.writer.write()
+            self.writer.write_all(patience=_FOR_LOCKED)
             self._store.leave(self.id)
             _log.info("node %s left", self.id)
         except StoreError as error:
             _log.warning("node %s could not say that it left (%s); others find out within its lease", self.id, error)
-            if self.writer.kept:
-                _log.error("%d outcome(s) could not be written; those runs count as lost", self.writer.kept)
+        if self.writer.kept:
+            _log.error("%d outcome(s) could not be written; those runs count as lost", self.writer.kept)
         self.worker.close()
+        return not self.writer.kept
+
+    def _join_loops(self) -> None:
+        """Wait for the loops to end, for all of them together as long as one of them may take."""
+        began = SYSTEM_CLOCK.monotonic()
+        me = threading.current_thread()
+        for thread in self._threads:
+            longest = timedelta(seconds=_FOR_ANSWER_S if self.writer.kept else _FOR_LOOPS_S)
+            left = began + longest - SYSTEM_CLOCK.monotonic()
+            if thread is not me and left > _ZERO and not self._aborted.is_set():
+                thread.join(left.total_seconds())
 
     # -- loops ---------------------------------------------------------------------------------
 
     def _work(self) -> timedelta:
-        """Write outcomes, claim runs, watch timeouts."""
+        """Watch timeouts, write outcomes, claim runs."""
+        self.worker.watch()  # first: what follows asks the store, and a timeout holds whether or not that answers
         self.writer.write()
         self.worker.adopt()
         self.worker.claim()
-        waits = (self.worker.watch(), self.writer.write_notes())
-        if self.writer.kept:
-            return _ZERO
+        waits = (self.worker.watch(), self.writer.write_notes(), self.writer.wait)
         return min((wait for wait in waits if wait is not None), default=self._config.poll)
 
     def _listen(self, notifier: Notifier) -> None:
@@ -303,7 +323,7 @@ class EngineNode:
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"tickonce-{name}", daemon=True)
         self._threads.append(thread)
-        thread.start()
+        threads.begin(thread)
 
     def _repeat(self, name: str, step: Callable[[], timedelta]) -> None:
         """Repeat *step* until the node stops. No loop dies of an error: it waits a little and goes on."""
@@ -323,7 +343,7 @@ class EngineNode:
                 failing = True
                 self._pause(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-            except Exception:  # noqa: BLE001  # a fault of ours must not end the loop; it is logged whole
+            except BaseException:  # noqa: BLE001  # no fault of ours or of a program's trigger may end the loop
                 _log.exception("%s: unexpected; the loop goes on", name)
                 self._pause(LONGEST_PAUSE)
 
@@ -345,10 +365,12 @@ class EngineNode:
             release=self._release,
             declares={item.schedule_id: item.hash for item in self._declares()},
             facts={
-                "clock_offset_s": round(self.time.offset.total_seconds(), 3),
                 "tickonce": _version("tickonce"),
                 "python": platform.python_version(),
                 "tzdata": _tzdata_version(),
+                "calendars": f"{_version('holidays')}, {_version('chinesecalendar')}",
+                "parent": os.getppid(),
+                **({"workers_of": server} if (server := forks.workers_of()) is not None else {}),
             },
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tickonce.codec import keep
 from tickonce.config import NodeConfig
 from tickonce.editing import SetAside
 from tickonce.engine.lease import Lease
@@ -27,6 +28,8 @@ FIRST_WAIT = timedelta(milliseconds=50)
 LONGEST_WAIT = timedelta(seconds=1)
 #: How long a schedule that this code does not understand is left to others.
 LEFT_TO_OTHERS = timedelta(minutes=1)
+#: How far ahead a look sees at least; it sees as far as the next one, in any case.
+SHORTEST_HORIZON = timedelta(minutes=1)
 #: How often the lower bound of the due query is dropped.
 UNBOUNDED_EVERY = timedelta(minutes=1)
 #: How long moved watermarks are remembered, against a store that goes back in time.
@@ -69,8 +72,8 @@ class Ticker:
         self._run_wait = FIRST_WAIT
         self._began: timedelta | None = None
         self._wakes_at: timedelta | None = None
-        self._poll_every = config.poll if store.notifies else config.blind_poll
         self.node: NodeId = ""
+        self.leaving = False
         self.up_since: datetime | None = None
         self.shares: tuple[Share, ...] = ()
         self.ticked_at: datetime | None = None
@@ -78,7 +81,10 @@ class Ticker:
     def step(self) -> timedelta:
         """Launch what is due; return how long to wait before there is more to do."""
         now = self._clock.monotonic()
-        if not self._lease.holds(now) or self._time.jumped or not self.shares:
+        holds = self._lease.holds(now)
+        if not holds:
+            self._on_unknown()  # after a sleep of the machine the next beat would be seconds away
+        if not holds or self._time.jumped or self.leaving or not self.shares:
             # Not a failure: the beat will change it, and wakes this thread when it does.
             return self._sleep(self._config.blind_poll)
         self._began = now
@@ -100,6 +106,11 @@ class Ticker:
             return now - began < STUCK_AFTER
         return wakes_at is None or now - wakes_at < STUCK_AFTER
 
+    @property
+    def _poll_every(self) -> timedelta:
+        # Asked anew: a store may find out only when it connects that it hears nothing.
+        return self._config.poll if self._store.notifies else self._config.blind_poll
+
     # -- one pass ----------------------------------------------------------------------------
 
     def _look(self, now: timedelta) -> Poll:
@@ -112,6 +123,7 @@ class Ticker:
             limit=self._config.batch,
             low=self._low,
             leave_out=self._left_out(now),
+            horizon=max(SHORTEST_HORIZON, self._poll_every),
         )
         self._time.learned(poll.instant, sent=now)
         if self.ticked_at is not None and poll.instant < self.ticked_at:
@@ -123,6 +135,8 @@ class Ticker:
         return poll
 
     def _deal(self, poll: Poll, now: timedelta) -> timedelta:
+        if self._time.jumped:  # the look itself has shown it: what it calls due is not to be believed
+            return self._config.blind_poll
         plans = self._plans(poll)
         soonest = poll.next_here
         if plans:
@@ -163,18 +177,20 @@ class Ticker:
             self._leave(schedule.id, LEFT_TO_OTHERS)
         except Exception as error:  # noqa: BLE001  # whatever a trigger raises harms its schedule alone
             self._put_off(schedule.id)
-            if any(item.schedule_id == schedule.id for item in self.asides):
-                return None
-            _log.exception("schedule %r is set aside: its trigger raised", schedule.id)
-            reason = f"trigger raised {type(error).__name__}: {error}"[:500]
-            # Written by the upkeep: a caller's transaction may hold the row, and nobody else's fires wait for that.
-            self.asides.append(SetAside(schedule_id=schedule.id, version=schedule.version, reason=reason))
-            self._on_aside()
+            self._set_aside(schedule, f"trigger raised {told(error)}", error)
         else:
             if planned is None:
                 self._put_off(schedule.id)
             return planned
         return None
+
+    def _set_aside(self, schedule: Schedule, reason: str, error: BaseException | None = None) -> None:
+        if any(item.schedule_id == schedule.id for item in list(self.asides)):  # a copy: the upkeep takes from them
+            return
+        _log.error("schedule %r is set aside: %s", schedule.id, reason, exc_info=error)
+        # Written by the upkeep: a caller's transaction may hold the row, and nobody else's fires wait for that.
+        self.asides.append(SetAside(schedule_id=schedule.id, version=schedule.version, reason=reason[:500]))
+        self._on_aside()
 
     def _orphaned(self, schedule: Schedule, now: datetime) -> bool:
         """Whether no live node has declared it for an hour, as far as this node has been up to see that."""
@@ -184,10 +200,10 @@ class Ticker:
         return schedule.declaration.seen_at < border and self.up_since < border
 
     def _launch(self, plans: list[Plan]) -> Launched:
-        slots = self._worker.reserve()
+        slots, node = self._worker.reserve(), self.node
         sent = self._clock.monotonic()
         try:
-            launched = self._store.launch(self.node, plans, slots=slots, serves=self._worker.serves)
+            launched = self._store.launch(node, plans, slots=slots, serves=self._worker.serves)
         except BaseException as error:
             self._worker.release(slots)
             if isinstance(error, StoreUnavailable):
@@ -197,12 +213,17 @@ class Ticker:
             raise
         self._time.learned(launched.instant, sent=sent)
         self._worker.start(launched.claimed, reserved=slots)
+        if not launched.alive and node == self.node:  # a new incarnation has a lease of its own
+            self._lease.lost()
         return launched
 
     def _after(self, launched: Launched, plans: list[Plan], now: timedelta) -> None:
         if not launched.alive:
-            self._lease.lost()
             self._on_unknown()
+        for planned in plans:
+            if (fault := launched.refused.get(planned.schedule.id)) is not None:
+                self._put_off(planned.schedule.id)
+                self._set_aside(planned.schedule, f"the store refused its fires: {keep(fault)}")
         for change in launched.changes:
             schedule = change.schedule
             self._waits.pop(schedule.id, None)
@@ -241,12 +262,13 @@ class Ticker:
 
     def _soonest(self, launched: Launched, soonest: datetime | None) -> datetime | None:
         """Return when this node is needed next, by what was launched just now as well: no look has seen that yet."""
+        mine = self.shares  # once: the beat may take them away at any moment
         for change in launched.changes:
             schedule = change.schedule
             if schedule.due is None or (soonest is not None and schedule.due >= soonest):
                 continue
-            if self.shares:
-                steps = delay_steps(self.shares, schedule.definition.queue, schedule.bucket)
+            if mine:
+                steps = delay_steps(mine, schedule.definition.queue, schedule.bucket)
                 here = schedule.due + steps * self._config.takeover_after
                 soonest = here if soonest is None else min(soonest, here)
         return soonest
@@ -296,3 +318,11 @@ class Ticker:
         self._forgot_at = now
         self._waits = {key: value for key, value in self._waits.items() if value[0] + LONGEST_WAIT > now}
         self._moved = {key: value for key, value in self._moved.items() if now - value[1] <= REMEMBERED}
+
+
+def told(error: BaseException) -> str:
+    """Return what *error* says, as a database takes it, also where its text cannot be had."""
+    try:
+        return keep(f"{type(error).__name__}: {error}")
+    except Exception:  # noqa: BLE001  # an exception whose text raises is one more fault of the same program
+        return type(error).__name__

@@ -12,10 +12,12 @@ from tickonce.config import NodeConfig
 from tickonce.editing import Declare, SetAside
 from tickonce.engine.beat import Heart
 from tickonce.engine.lease import Lease, Witness
+from tickonce.engine.rechecks import Rechecks
 from tickonce.engine.storetime import StoreTime
 from tickonce.engine.worker import Worker
+from tickonce.errors import StoreUnavailable
 from tickonce.events import Event, EventKind, Events
-from tickonce.model import Node, NodeState, Run, RunState, Schedule
+from tickonce.model import Node, NodeState, Run, RunState, Schedule, ScheduleState
 from tickonce.ports import Clock, ScheduleFilter, Store
 
 _log = logging.getLogger("tickonce.node")
@@ -65,39 +67,39 @@ class Upkeep:
         self._lapse_at = now + LAPSE_EVERY
         self._seen_at = now + SEEN_EVERY
         self._prune_at = now + PRUNE_EVERY / 20
-        self._members_changed = False
+        self._members_changed = self._recovery_wanted = False
+        self._rechecks = Rechecks(store, heart=heart)
 
     def members_changed(self) -> None:
         """The set of live nodes is another one now."""
-        self._members_changed = True
+        self._members_changed = self._recovery_wanted = True
+        self._rechecks.members_changed()
 
     def step(self) -> timedelta:
         """Do what is due."""
         now = self._clock.monotonic()
         if not self._lease.holds(now):
             return self._config.blind_poll
-        self._judge()
-        self._set_aside()
-        if self._members_changed:
-            self._recover_at = now
-            self._members_changed = False
+        failed: Exception | None = None
+        # Each is over only when it has succeeded, so what failed is tried again with the next pass, which comes soon.
+        for duty in (
+            self._judge,
+            self._set_aside,
+            self._recover,
+            self._reconcile,
+            self._lapse,
+            self._seen,
+            self._prune,
+            self._rechecks.step,
+        ):
             try:
-                self._reconcile()
-            except BaseException:
-                self._members_changed = True
+                duty(now)
+            except StoreUnavailable:
                 raise
-        if now >= self._recover_at:
-            # Each lease, whatever one knows of the nodes: one that came and went between two beats was never seen here.
-            self._recover_at = now + self._config.lease
-            self._recover()
-        if now >= self._lapse_at:
-            self._lapse_at = now + LAPSE_EVERY
-            self._all_of(self._store.lapse)
-        if now >= self._seen_at:
-            self._seen_at = now + SEEN_EVERY
-            self._store.seen([item.schedule_id for item in self._declares()], older_than=SEEN_EVERY / 2)
-        if now >= self._prune_at:
-            self._prune(now)
+            except Exception as error:  # noqa: BLE001  # raised below: one that fails keeps no other from being done
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return max(_ZERO, self._next() - self._clock.monotonic())
 
     def declare(self) -> int:
@@ -109,18 +111,26 @@ class Upkeep:
             before = found.get(schedule_id)
             if before is None or not _declared_as(before, item.hash):
                 after = self._store.change(schedule_id, item)
-                changed += after is not None and (before is None or after.version != before.version)
+                if after is not None and (before is None or after.version != before.version):
+                    changed += 1
+                    self._tell_aside(after)
         if mine:
             self._store.seen(list(mine), older_than=_ZERO)
         return changed
 
+    def _tell_aside(self, schedule: Schedule) -> None:
+        """Say that a schedule whose trigger raised has been declared, and does nothing."""
+        if schedule.state is ScheduleState.ASIDE:
+            _log.error("schedule %r is set aside: %s", schedule.id, schedule.reason)
+            self._events.emit(Event(kind="set_aside", schedule_id=schedule.id, reason=schedule.reason))
+
     # -- duties ------------------------------------------------------------------------------
 
-    def _judge(self) -> None:
+    def _judge(self, _: timedelta) -> None:
         """Declare dead whose lease is over, if this node is a fit witness."""
-        now = self._time.now()
-        over = [node for node in self._heart.members if _lapsed(node, now) and node.id != self._heart.node.id]
-        dead = [node.id for node in over if self._witness.may_judge(node.lease)]
+        instant, now = self._time.now(), self._clock.monotonic()
+        over = [node for node in self._heart.members if _lapsed(node, instant) and node.id != self._heart.node.id]
+        dead = [node.id for node in over if self._witness.may_judge(node.lease, instant=instant, now=now)]
         if not dead:
             return
         for node_id in self._store.expire(self._heart.node.id, dead):
@@ -128,16 +138,40 @@ class Upkeep:
             self._recover_at = _ZERO
         self._heart.soon()
 
-    def _set_aside(self) -> None:
-        while self._asides:
-            item = self._asides[0]
-            self._store.change(item.schedule_id, item)
-            self._asides.popleft()
+    def _set_aside(self, _: timedelta) -> None:
+        for _each in range(len(self._asides)):
+            item = self._asides.popleft()
+            try:
+                self._store.change(item.schedule_id, item)
+            except BaseException:
+                self._asides.append(item)  # behind the others: a row that stays locked keeps none of them waiting
+                raise
             self._events.emit(Event(kind="set_aside", schedule_id=item.schedule_id, reason=item.reason))
 
-    def _recover(self) -> None:
-        if any(run.state is RunState.PENDING for run in self._all_of(self._store.recover)):
+    def _recover(self, now: timedelta) -> None:
+        # Each lease, whatever one knows of the nodes: one that came and went between two beats was never seen here.
+        if now < self._recover_at and not self._recovery_wanted:
+            return
+        self._recovery_wanted = False  # first: somebody may leave while the answer is on its way
+        try:
+            recovered = self._all_of(self._store.recover)
+        except BaseException:
+            self._recovery_wanted = True
+            raise
+        if any(run.state is RunState.PENDING for run in recovered):
             self._worker.want_claim()
+        self._recover_at = now + self._config.lease
+
+    def _lapse(self, now: timedelta) -> None:
+        # By a clock that is not believed nothing is late, nor is it old.
+        if now >= self._lapse_at and not self._time.jumped:
+            self._all_of(self._store.lapse)
+            self._lapse_at = now + LAPSE_EVERY
+
+    def _seen(self, now: timedelta) -> None:
+        if now >= self._seen_at:
+            self._store.seen([item.schedule_id for item in self._declares()], older_than=SEEN_EVERY / 2)
+            self._seen_at = now + SEEN_EVERY
 
     def _all_of(self, step: Callable[..., list[Run]]) -> list[Run]:
         """Repeat *step*, a chunk at a time, until nothing is left for it."""
@@ -155,8 +189,18 @@ class Upkeep:
             _log.warning("run %s: %s (%s)", run.token, kind, run.reason or "its node is gone")
             self._events.emit(Event(kind=kind, schedule_id=run.schedule_id, run=run, reason=run.reason))
 
-    def _reconcile(self) -> None:
+    def _reconcile(self, _: timedelta) -> None:
         """Put our definition where the store's is one that no live node declares: what is left of a rollout."""
+        if not self._members_changed:
+            return
+        self._members_changed = False  # first: they may change once more meanwhile
+        try:
+            self._put_back()
+        except BaseException:
+            self._members_changed = True
+            raise
+
+    def _put_back(self) -> None:
         mine = {item.schedule_id: item for item in self._declares()}
         differing = {
             schedule_id: schedule
@@ -181,20 +225,30 @@ class Upkeep:
         return found
 
     def _prune(self, now: timedelta) -> None:
+        if now < self._prune_at or self._time.jumped:
+            return
         retention = self._config.retention
         gone = 0 if retention is None else self._store.prune(retention, limit=CHUNK)
         self._prune_at = now + (PRUNE_PAUSE if gone >= CHUNK else PRUNE_EVERY)
 
     def _next(self) -> timedelta:
-        at = min(self._recover_at, self._lapse_at, self._seen_at, self._prune_at)
-        me = self._heart.node.id
-        ends = [node.alive_until for node in self._heart.members if node.id != me and node.alive_until is not None]
-        if ends and self._time.known:
-            soonest = min(ends) - self._time.now()
-            # While no fit witness itself, or the row is not ours to judge yet, looking again in half a second is
-            # enough.
-            at = min(at, self._clock.monotonic() + max(soonest, timedelta(milliseconds=500)))
-        return at
+        at = min(self._recover_at, self._seen_at, self._rechecks.at)
+        if self._time.jumped:
+            at = min(at, self._clock.monotonic() + self._config.poll)
+        else:
+            at = min(at, self._lapse_at, self._prune_at)
+        return min(at, self._next_judgement())
+
+    def _next_judgement(self) -> timedelta:
+        """Return when another node's lease may be over for all that is known now, and this one a fit witness of it."""
+        others = [node for node in self._heart.members if node.id != self._heart.node.id]
+        leases = [(node.alive_until, node.lease) for node in others if node.alive_until is not None]
+        if not leases or not self._time.known:
+            return timedelta.max
+        now, instant = self._clock.monotonic(), self._time.now()
+        soonest = min(max(now + (ends - instant), self._witness.fit_from(lease, now=now)) for ends, lease in leases)
+        # When this is over and the row is not ours to judge yet all the same, looking again in half a second is enough.
+        return max(soonest, now + timedelta(milliseconds=500))
 
 
 def _lapsed(node: Node, now: datetime) -> bool:

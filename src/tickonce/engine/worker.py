@@ -8,11 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import TypeAlias
 
 from tickonce.config import NodeConfig
 from tickonce.engine.attempt import Attempt
-from tickonce.engine.door import Door
+from tickonce.engine.door import Door, Key
 from tickonce.engine.lease import Lease
 from tickonce.engine.pace import LONGEST_WAIT, Pace
 from tickonce.engine.storetime import StoreTime
@@ -25,9 +24,8 @@ from tickonce.ports import Clock, Runner, Serves, Store
 
 _log = logging.getLogger("tickonce.run")
 
-Key: TypeAlias = tuple[str, int]
 
-#: How long a thread that was told of its timeout may take to end before it is called overdue.
+#: How long a job that was told of its timeout may take to end before it is called overdue.
 TOLD = timedelta(seconds=1)
 
 _NOTHING = Serves(jobs=frozenset(), queues=frozenset())
@@ -40,7 +38,7 @@ class Worker:
     most.
 
     A slot is busy from the moment a run is handed to a runner until its function has ended, whatever the store thinks
-    of it meanwhile: a thread that ignores its timeout, or that a dead incarnation left behind, still takes its place.
+    of it meanwhile: a job that ignores its timeout, or that a dead incarnation left behind, still takes its place.
     """
 
     def __init__(
@@ -126,13 +124,17 @@ class Worker:
         new = [attempt for run in runs if (attempt := self._entered(run)) is not None]
         with self._lock:
             self._reserved -= reserved
-            self._waiting.extend(new)
+            back = new if self._stopping else []
+            if not self._stopping:
+                self._waiting.extend(new)
             begin = self._next()
+        self._hand_back(back)
         self._begin(begin)
 
     def unknown(self, held: Iterable[Held]) -> bool:
-        """Whether the store says that we hold something that never came through the door."""
-        return any(not self._door.knows(item.token, item.attempt) for item in held)
+        """Whether the store says that we hold what never came through the door, or ended long ago."""
+        keys = [(item.token, item.attempt) for item in held]
+        return any(not self._door.knows(*key) or self._forgotten(key) is not None for key in keys)
 
     def want_adoption(self) -> None:
         """The store says that we hold something that we do not know."""
@@ -143,12 +145,38 @@ class Worker:
         """Start what the store says we hold and we do not know: the reply that told us was lost."""
         if not self._adoption_wanted:
             return
-        runs = self._store.held(self._node)
-        self._adoption_wanted = False
+        self._adoption_wanted = False  # first: the next beat may ask for it again meanwhile
+        try:
+            runs = self._store.held(self._node)
+        except BaseException:
+            self._adoption_wanted = True
+            raise
+        for run in runs:
+            if (state := self._forgotten((run.token, run.attempt))) is not None:
+                self._offer_again(run, state)
         found = [run for run in runs if not self._door.knows(run.token, run.attempt)]
         if found:
             _log.warning("adopting %d run(s) whose launch or claim got no answer: %s", len(found), found[0].token)
             self.start(found)
+
+    def _forgotten(self, key: Key) -> RunState | None:
+        """Return how an attempt ended whose outcome the store has lost: written longer ago than a beat takes."""
+        return self._door.ended_as(*key, before=self._clock.monotonic() - self._config.lease)
+
+    def _offer_again(self, run: Run, state: RunState) -> None:
+        _log.warning(
+            "run %s: the store has lost that it ended (%s); saying so again, without its result", run.token, state
+        )
+        self._writer.add(
+            Outcome(
+                token=run.token,
+                attempt=run.attempt,
+                node=self._node,
+                state=state,
+                reason="the store had lost this outcome; its result is gone",
+            ),
+            run,
+        )
 
     def hear(self, held: Iterable[Held]) -> None:
         """Pass on to running attempts that they were asked to cancel."""
@@ -185,26 +213,25 @@ class Worker:
         self.start(runs, reserved=limit)
 
     def _entered(self, run: Run) -> Attempt | None:
-        if run.node != self._node:  # given to an incarnation that is dead by now: others have it, or soon will
+        node = self._node  # once: what this incarnation was given must not begin as another's
+        if run.node != node:  # given to an incarnation that is dead by now: others have it, or soon will
             return None
         if not self._door.enter(run.token, run.attempt):
             return None
         job = self._jobs.find(run.job)
         if job is None:
             _log.error("run %s: job %r is not registered here; handing it back", run.token, run.job)
-            self._writer.add(
-                Outcome(token=run.token, attempt=run.attempt, node=self._node, state=RunState.PENDING), run
-            )
+            self._writer.add(Outcome(token=run.token, attempt=run.attempt, node=node, state=RunState.PENDING), run)
             return None
         return Attempt(
             run,
             job,
-            self._node,
+            node,
             clock=self._clock,
             time=self._time,
             gate=self._gate,
             ended=self._ended,
-            report=partial(self._writer.progress, run, self._node),
+            report=partial(self._writer.progress, run, node),
         )
 
     def _next(self) -> list[Attempt]:
@@ -220,7 +247,11 @@ class Worker:
     def _begin(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
             kind = "coroutine" if attempt.job.is_async else "function"
-            self._runners[kind].start(attempt)
+            try:
+                self._runners[kind].start(attempt)
+            except Exception:  # noqa: BLE001  # no thread to be had: what is not begun must not count as running
+                _log.exception("run %s cannot be begun just now", attempt.run.token, extra=attempt.extra)
+                self._put_back(attempt)
 
     # -- a run goes its way ------------------------------------------------------------------
 
@@ -245,14 +276,26 @@ class Worker:
                     return False
                 ready = self._lease.holds(self._clock.monotonic())
         if not ready:
-            with self._lock:
-                self._active.pop(attempt.key, None)
-                self._waiting.appendleft(attempt)
+            self._put_back(attempt)
             return False
         attempt.begin()
-        if attempt.deadline is not None:
+        if attempt.deadline is not None or attempt.run.policy.when_cut_off is CutOff.CANCEL:
             self._writer.wake()  # the watch has one more moment to wake for
         return True
+
+    def _put_back(self, attempt: Attempt) -> None:
+        """Let the attempt wait once more, or hand it back if this node is on its way out."""
+        with self._lock:
+            stopping = self._stopping
+            if not stopping:
+                self._active.pop(attempt.key, None)
+                self._waiting.appendleft(attempt)
+        if stopping:
+            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
+
+    def _hand_back(self, attempts: Iterable[Attempt]) -> None:
+        for attempt in attempts:
+            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
         self._writer.add(outcome, attempt.run)
@@ -271,7 +314,7 @@ class Worker:
             self.idle.set()
 
     def _written(self, outcomes: list[Outcome]) -> None:
-        self._door.ended([(item.token, item.attempt) for item in outcomes], now=self._clock.monotonic())
+        self._door.ended({(item.token, item.attempt): item.state for item in outcomes}, now=self._clock.monotonic())
 
     def _cancel(self, key: Key) -> None:
         attempt = self._active.get(key)
@@ -289,13 +332,18 @@ class Worker:
 
     def watch(self) -> timedelta | None:
         """Stop what is over its timeout or cut off; begin what waited for the lease; return when to look again."""
+        if not self._active and not self._waiting:
+            return None
         now = self._clock.monotonic()
-        holds = self._lease.holds(now)
+        until = self._lease.until
+        holds = now < until
         soonest: timedelta | None = None
         for attempt in self._running():
-            cut_off = not holds and attempt.begun and attempt.run.policy.when_cut_off is CutOff.CANCEL
-            if cut_off and not attempt.context.cancelled:
-                attempt.stop("cut off")
+            if attempt.begun and attempt.run.policy.when_cut_off is CutOff.CANCEL and not attempt.context.cancelled:
+                if holds:  # told at that moment, not at the next pass: others may begin the run a margin later
+                    soonest = until if soonest is None else min(soonest, until)
+                else:
+                    attempt.stop("cut off")
             if attempt.deadline is None or attempt.overdue:
                 continue
             if attempt.deadline <= now:
@@ -315,8 +363,7 @@ class Worker:
                 self._waiting.remove(attempt)
             oldest = min((attempt.came for attempt in self._waiting), default=None)
         self._begin(begin)
-        for attempt in back:
-            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
+        self._hand_back(back)
         if oldest is None:
             return soonest
         return oldest + LONGEST_WAIT if soonest is None else min(soonest, oldest + LONGEST_WAIT)
@@ -324,17 +371,15 @@ class Worker:
     def _overdue(self, attempt: Attempt) -> None:
         if not attempt.context.cancelled:
             attempt.stop("timeout")
-            if not attempt.job.is_async:
-                # Told; whoever asks for it ends soon, and is not called overdue.
-                attempt.deadline = self._clock.monotonic() + TOLD
-                self._writer.wake()
-                return
-        attempt.overdue = True
-        if attempt.job.is_async:
+            # Told; whoever asks for it, or lets itself be cancelled, ends soon and is not called overdue.
+            attempt.deadline = self._clock.monotonic() + TOLD
+            self._writer.wake()
             return
+        attempt.overdue = True
         _log.warning(
-            "run %s is over its timeout; its thread is told and keeps its slot until it ends",
+            "run %s is over its timeout; its %s is told and keeps its slot until it ends",
             attempt.run.token,
+            "coroutine" if attempt.job.is_async else "thread",
             extra=attempt.extra,
         )
         self._events.emit(Event(kind="overdue", schedule_id=attempt.run.schedule_id, run=attempt.run))
@@ -347,8 +392,7 @@ class Worker:
         with self._lock:
             self._stopping = True
             back, self._waiting = list(self._waiting), deque()
-        for attempt in back:
-            self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
+        self._hand_back(back)
         if not self._active:
             self.idle.set()
 

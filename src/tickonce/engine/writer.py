@@ -17,6 +17,8 @@ _log = logging.getLogger("tickonce.run")
 
 #: Outcomes written in one transaction at most.
 GROUP = 500
+#: How soon, and how seldom at most, an outcome is offered again whose run somebody else has locked.
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=50), timedelta(seconds=1)
 #: Progress is written at most this often.
 PROGRESS_EVERY = timedelta(seconds=1)
 
@@ -37,6 +39,9 @@ class Writer:
     def __init__(self, store: Store, *, clock: Clock, events: Events, signal: Signal) -> None:
         self._store, self._clock, self._events, self._signal = store, clock, events, signal
         self._outcomes: deque[tuple[Outcome, Run]] = deque()
+        self._asked: list[tuple[Outcome, Run]] = []
+        self._locked: list[tuple[Outcome, Run]] = []
+        self._locked_until = self._pause = timedelta(0)
         self._notes: dict[tuple[str, int], tuple[NodeId, dict[str, object]]] = {}
         self._unanswered: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
@@ -65,36 +70,72 @@ class Writer:
 
     @property
     def kept(self) -> int:
-        """Outcomes that the store has not taken yet."""
-        return len(self._outcomes)
+        """Outcomes that the store has not taken yet, for all that is known: also those whose answer has not come."""
+        return len(self._outcomes) + len(self._locked) + len(self._asked)
+
+    @property
+    def wait(self) -> timedelta | None:
+        """How long until there is an outcome to be written; None: there is none."""
+        if self._outcomes:
+            return timedelta(0)
+        if self._locked:
+            return max(timedelta(0), self._locked_until - self._clock.monotonic())
+        return None
 
     def write(self) -> None:
         """Write a group of what has gathered; what the store does not answer for is kept and offered again.
 
         An outcome offered twice is harmless: the second time, attempt and state do not match any more.
         """
+        if self._locked and self._clock.monotonic() >= self._locked_until:
+            self._outcomes.extendleft(reversed(self._locked))
+            self._locked.clear()
         group: list[tuple[Outcome, Run]] = []
         while self._outcomes and len(group) < GROUP:
             group.append(self._outcomes.popleft())
         if not group:
             return
         outcomes = [outcome for outcome, _ in group]
+        self._asked = group
         try:
             accepted = self._store.finish(outcomes)
         except BaseException:
             self._outcomes.extendleft(reversed(group))
+            self._asked = []
             self._unanswered.update((item.token, item.attempt) for item in outcomes)
             raise
-        self.on_written(outcomes)
-        for (outcome, run), taken in zip(group, accepted, strict=True):
-            self._tell(outcome, run, taken=taken or self._taken_before(outcome))
+        answered = [(item, taken) for item, taken in zip(group, accepted, strict=True) if taken is not None]
+        self._keep([item for item, taken in zip(group, accepted, strict=True) if taken is None])
+        self._asked = []
+        self.on_written([outcome for (outcome, _), _ in answered])
+        for (outcome, run), taken in answered:
+            before = (outcome.token, outcome.attempt) in self._unanswered
+            self._unanswered.discard((outcome.token, outcome.attempt))
+            self._tell(outcome, run, taken=taken or (before and self._taken_before(outcome)))
+
+    def _keep(self, locked: list[tuple[Outcome, Run]]) -> None:
+        if locked:
+            self._pause = min(2 * self._pause, LONGEST_PAUSE) if self._pause else FIRST_PAUSE
+            self._locked_until = self._clock.monotonic() + self._pause
+            self._locked.extend(locked)
+        elif not self._locked:
+            self._pause = timedelta(0)
+
+    def write_all(self, *, patience: timedelta) -> None:
+        """Write all that has gathered; wait at most *patience* for runs that somebody else has locked."""
+        until = self._clock.monotonic() + patience
+        while (wait := self.wait) is not None and (not wait or self._clock.monotonic() + wait <= until):
+            if wait:
+                self._clock.sleep(wait)
+            self.write()
 
     def write_notes(self) -> timedelta | None:
         """Write notes on running attempts, progress at most once a second; return when there is more to write."""
         if not self._notes:
             return None
         now = self._clock.monotonic()
-        rush = any("overdue" in fields for _, fields in self._notes.values())
+        with self._lock:  # jobs add to them meanwhile
+            rush = any("overdue" in fields for _, fields in self._notes.values())
         if not rush and now < self._progress_at + PROGRESS_EVERY:
             return self._progress_at + PROGRESS_EVERY - now
         with self._lock:
@@ -113,9 +154,6 @@ class Writer:
 
     def _taken_before(self, outcome: Outcome) -> bool:
         """Whether an outcome that does not match any more was written by a call whose reply was lost."""
-        if (outcome.token, outcome.attempt) not in self._unanswered:
-            return False
-        self._unanswered.discard((outcome.token, outcome.attempt))
         try:
             found = self._store.run(outcome.token)
         except StoreError:

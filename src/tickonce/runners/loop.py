@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 
 from tickonce.ports import Work
+from tickonce.threads import begin, hear_signals
 
 
 class LoopRunner:
-    """Carries out coroutines on one event loop of its own, begun with the first of them."""
+    """Carries out coroutines on one event loop: of its own, begun with the first of them, or on one that is given.
 
-    def __init__(self, *, name: str) -> None:
+    Args:
+        name: Of the thread of its own loop.
+        loop: A loop that runs already; it is left running.
+    """
+
+    def __init__(self, *, name: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._name = name
         self._lock = threading.Lock()
+        self._given = loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Work) -> None:
-        """Carry out *work* as a task; its ``interrupt`` cancels the task."""
+        """Carry out *work* as a task; its ``interrupt`` cancels the task.
+
+        Raises:
+            RuntimeError: There is no thread to be had, or the loop that was given is closed; *work* was not taken.
+        """
         loop = self._running()
         box: list[asyncio.Task[None]] = []
         stopped = threading.Event()
@@ -34,7 +46,8 @@ class LoopRunner:
         def cancel() -> None:
             stopped.set()
             if box:
-                loop.call_soon_threadsafe(box[0].cancel)
+                with suppress(RuntimeError):  # the loop was given, and its owner has closed it
+                    loop.call_soon_threadsafe(box[0].cancel)
 
         work.interrupt = cancel
         loop.call_soon_threadsafe(begin)
@@ -47,14 +60,22 @@ class LoopRunner:
             loop.call_soon_threadsafe(loop.stop)
 
     def _running(self) -> asyncio.AbstractEventLoop:
+        if self._given is not None:
+            return self._given
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._serve, args=(self._loop,), name=self._name, daemon=True).start()
+                loop = asyncio.new_event_loop()
+                try:
+                    begin(threading.Thread(target=self._serve, args=(loop,), name=self._name, daemon=True))
+                except RuntimeError:  # the system has no more of them
+                    loop.close()
+                    raise
+                self._loop = loop
             return self._loop
 
     @staticmethod
     def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        hear_signals()
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()

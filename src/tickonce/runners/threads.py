@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from queue import SimpleQueue
 
 from tickonce.ports import Work
+from tickonce.threads import begin, hear_signals
 
 _log = logging.getLogger("tickonce.node")
 
@@ -20,14 +21,18 @@ class ThreadRunner:
 
     def __init__(self, *, name: str) -> None:
         self._name = name
-        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # by its module: gevent replaces it there
         self._lock = threading.Lock()
         self._idle = 0
         self._queued = 0
         self._made = 0
 
     def start(self, work: Work) -> None:
-        """Carry out *work* in a thread. There is always one free: the caller counts slots."""
+        """Carry out *work* in a thread. There is always one free: the caller counts slots.
+
+        Raises:
+            RuntimeError: The system gives no more threads; *work* was not taken.
+        """
         with self._lock:
             self._queued += 1
             make = self._queued > self._idle
@@ -35,9 +40,16 @@ class ThreadRunner:
                 self._made += 1
                 self._idle += 1
             number = self._made
-        self._queue.put(work)
         if make:
-            threading.Thread(target=self._serve, name=f"{self._name}-{number}", daemon=True).start()
+            try:
+                begin(threading.Thread(target=self._serve, name=f"{self._name}-{number}", daemon=True))
+            except RuntimeError:  # the system has no more of them
+                with self._lock:
+                    self._queued -= 1
+                    self._made -= 1
+                    self._idle -= 1
+                raise
+        self._queue.put(work)
 
     def close(self) -> None:
         """Let idle threads end; busy ones end after their work."""
@@ -45,6 +57,7 @@ class ThreadRunner:
             self._queue.put(None)
 
     def _serve(self) -> None:
+        hear_signals()
         while (work := self._queue.get()) is not None:
             with self._lock:
                 self._idle -= 1
