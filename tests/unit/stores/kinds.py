@@ -9,6 +9,7 @@ import pytest
 from tickonce.stores.sql.store import SqlStore
 
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.server)
+PGBOUNCER = pytest.param("pgbouncer", marks=pytest.mark.server)
 MYSQL = pytest.param("mysql", marks=pytest.mark.server)
 
 on_all = pytest.mark.parametrize("url", ["sqlite", POSTGRESQL, MYSQL], indirect=True)

@@ -52,7 +52,11 @@ def test_a_sqlite_store_in_memory_is_refused_with_what_to_write(url):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("sqlite://x.db", "three slashes"),
+        ("sqlite://x.db", "four slashes before an absolute path"),
+        ("sqlite:/x.db", "four slashes before an absolute path"),
+        ("sqlite:x.db", "with three, the path is relative"),
+        ("postgresql://ada@db", r"names no database; write postgresql://user@host:port/database"),
+        ("mysql://ada:secret@db:3307/", "names no database; write mysql://"),
         ("sqlite:///x.db?mode=ro", "no option 'mode'"),
         ("sqlite:///x.db?sync=off", "full or normal"),
         ("postgresql+asyncpg://db/shop", "driver 'asyncpg'"),
@@ -61,12 +65,18 @@ def test_a_sqlite_store_in_memory_is_refused_with_what_to_write(url):
         ("postgresql://db:port/shop", "cannot be read"),
         ("postgresql://db/shop?prefix=Robert'); DROP", "prefix must be"),
         ("postgresql://db/shop?schema=a.b", "schema must be"),
+        ("postgresql://db/shop?pooler=session", "pooler must be transaction, got 'session'; without it, a pooler is"),
         ("mysql://db/shop?prefix=", "prefix must be"),
     ],
 )
 def test_what_is_wrong_with_a_url_is_told(url, told):
     with pytest.raises(ConfigError, match=told):
         parse(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://db?dbname=shop", "postgresql:///?service=shop"])
+def test_a_database_may_be_named_as_libpq_takes_it(url):
+    assert parse(url).database is None
 
 
 def test_what_a_mysql_driver_does_not_know_is_told():

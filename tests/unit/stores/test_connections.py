@@ -63,7 +63,10 @@ _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 def test_a_server_that_is_not_there_is_named_with_what_to_check_and_without_the_password(open_sql: Open, scheme):
     port = free_port()
     store = open_sql(f"{scheme}://ada:secret@127.0.0.1:{port}/shop")
-    with pytest.raises(StoreUnavailable, match=rf"127\.0\.0\.1:{port} .*database shop, user ada.*Check that") as told:
+    with pytest.raises(
+        StoreUnavailable,
+        match=rf"127\.0\.0\.1:{port} .*database shop, user ada.*Check that the server runs there, and that host",
+    ) as told:
         store.prepare()
     shown = [str(told.value), repr(told.value), str(told.value.__cause__)]
     assert not any("secret" in text for text in shown)
@@ -72,8 +75,20 @@ def test_a_server_that_is_not_there_is_named_with_what_to_check_and_without_the_
 @on_servers
 def test_a_database_that_is_not_there_is_told(open_sql: Open, url):
     missing = make_url(url).set(database="nowhere").render_as_string(hide_password=False)
-    with pytest.raises(StoreUnavailable, match="nowhere"):
+    with pytest.raises(StoreUnavailable, match=r"nowhere.*Create that database, or correct its name$"):
         open_sql(missing).instant()
+
+
+@on_servers
+def test_a_user_that_may_not_log_in_is_told_to_check_the_user(open_sql: Open, url):
+    stranger = make_url(url).set(username="stranger", password="wrong").render_as_string(hide_password=False)
+    with pytest.raises(StoreUnavailable, match=r"[Cc]heck (user and password|the name of the user)"):
+        open_sql(stranger).instant()
+
+
+def test_a_host_that_is_not_known_is_told_to_be_checked(open_sql: Open):
+    with pytest.raises(StoreUnavailable, match=r"Check the name of the host$"):
+        open_sql("postgresql://ada@nowhere.invalid/shop").instant()
 
 
 def test_a_directory_that_is_not_there_is_told(open_sql: Open, tmp_path):
@@ -83,7 +98,7 @@ def test_a_directory_that_is_not_there_is_told(open_sql: Open, tmp_path):
 
 def test_a_file_that_is_no_database_is_told(open_sql: Open, tmp_path):
     (tmp_path / "x.db").write_text("my notes " * 200, encoding="utf-8")
-    with pytest.raises(StoreError, match=r"x\.db"):
+    with pytest.raises(StoreError, match=r"x\.db.*name a path for tickonce alone"):
         open_sql(f"sqlite:///{tmp_path}/x.db").instant()
 
 
@@ -236,7 +251,7 @@ def test_defaults_of_the_role_do_not_reach_our_connections(private_postgresql: P
     store.prepare()
     names = ("transaction_isolation", "lock_timeout", "statement_timeout")
     shown = store._work.write(lambda tx: [tx.only(f"SHOW {name}")[0] for name in names])
-    assert shown == ["read committed", "5s", "10s"]
+    assert shown == ["read committed", "1s", "10s"]
 
 
 @on_mysql
@@ -248,7 +263,7 @@ def test_our_mysql_connections_are_strict_and_read_what_is_committed(store: SqlS
         )
     )
     assert "STRICT_ALL_TABLES" in row[0]
-    assert row[1:] == ("+00:00", "READ-COMMITTED", "utf8mb4_bin", 5)
+    assert row[1:] == ("+00:00", "READ-COMMITTED", "utf8mb4_bin", 1)
 
 
 # -- forks -------------------------------------------------------------------------------------

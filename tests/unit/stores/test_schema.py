@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
 from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from tests.servers import connect
-from tests.unit.stores.kinds import Open, on_all, on_mysql, on_postgresql, on_servers
-from tickonce.errors import SchemaError
+from tests.unit.stores.kinds import MYSQL, PGBOUNCER, POSTGRESQL, Open, on_all, on_mysql, on_postgresql, on_servers
+from tickonce.errors import SchemaError, StoreBusy
 from tickonce.stores.sql import schema
+from tickonce.stores.sql.address import parse
 from tickonce.stores.sql.store import SqlStore
 from tickonce.testing.contract.making import ALL_RUN, join, launch, make_schedule, runs_of
 
@@ -28,7 +32,7 @@ PREPARE = """
 """
 
 
-@on_all
+@pytest.mark.parametrize("url", ["sqlite", POSTGRESQL, PGBOUNCER, MYSQL], indirect=True)
 def test_eight_processes_at_once_make_the_tables_of_an_empty_database_once(url):
     command = [sys.executable, "-c", dedent(PREPARE), url]
     processes = [
@@ -42,6 +46,25 @@ def test_eight_processes_at_once_make_the_tables_of_an_empty_database_once(url):
     answers = [process.communicate(timeout=90) for process in processes]
     assert [error for _, error in answers] == [""] * 8
     assert sorted(int(epoch) for epoch, _ in answers) == list(range(1, 9))
+
+
+@on_servers
+def test_who_waits_for_another_process_to_make_the_tables_gives_up_and_then_goes_on(open_sql: Open, url, monkeypatch):
+    store = open_sql()
+    number = schema._lock_number(store._dialect)
+    ours = f"GET_LOCK('tickonce{number}', 1)" if url.startswith("mysql") else f"pg_advisory_xact_lock({number})"
+    with closing(connect(url)) as raw, raw.cursor() as cursor:
+        cursor.execute(f"SELECT {ours}")
+        monkeypatch.setattr(schema, "_PATIENCE", timedelta(seconds=1))
+        with pytest.raises(StoreBusy, match="another process"):
+            store.prepare()
+        monkeypatch.undo()
+        waiting = threading.Thread(target=store.prepare, daemon=True)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    waiting.join(10)
+    assert store.ids() == []
 
 
 @on_all
@@ -77,6 +100,27 @@ def test_preparing_again_asks_nothing_of_alembic(store: SqlStore, url):
     """
     done = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+@on_all
+def test_a_store_that_is_not_to_be_made_is_refused_and_nothing_is_made(open_sql: Open, url):
+    for _ in range(2):
+        with pytest.raises(SchemaError, match=r"no tables .*tickonce db upgrade") as told:
+            open_sql().prepare(make=False)
+        assert told.value.found is None
+    assert schema.current(url) is None
+    if url.startswith("sqlite"):
+        assert not Path(parse(url).path).exists()
+    open_sql().prepare()
+    open_sql().prepare(make=False)
+
+
+def test_alembic_is_silent_and_one_line_says_what_was_made(open_sql: Open, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    open_sql(f"sqlite:///{tmp_path}/new.db").prepare()
+    assert [(record.name, record.getMessage()) for record in caplog.records] == [
+        ("tickonce.store", f"the tables in SQLite at {tmp_path}/new.db are of revision {schema.NEWEST}")
+    ]
 
 
 @on_all

@@ -26,11 +26,16 @@ class Look:
 
     def at(self, schedules: Iterable[Schedule], pending: Iterable[Run], now: datetime) -> Poll:
         """Answer from the rows as they are at *now*."""
-        waiting = [(row.due, row) for row in schedules if row.due is not None]
         found: list[tuple[datetime, Schedule]] = []
         later: list[datetime] = []
-        for due, row in waiting:
-            if due > now + self.horizon or row.id in self.leave_out or (self.low is not None and due < self.low):
+        oldest, seen_until = now, now + self.horizon
+        for row in schedules:
+            due = row.due
+            if due is None:
+                continue
+            # Never past the instant: what is added after this look is due after it, and the next look must see it.
+            oldest = min(oldest, due)
+            if due > seen_until or row.id in self.leave_out or (self.low is not None and due < self.low):
                 continue
             share = self._share_of(row.definition.queue)
             if share is None:
@@ -38,7 +43,7 @@ class Look:
             here = due + self.takeover_after * STEPS[share.ranks[row.bucket]]
             if here <= now:
                 found.append((here, row))
-            elif here <= now + self.horizon:
+            elif here <= seen_until:
                 later.append(here)
         found.sort(key=lambda item: (item[0], item[1].id))
         return Poll(
@@ -47,8 +52,7 @@ class Look:
             more=len(found) > self.limit,
             next_here=min(later, default=None),
             next_run=min((run.due for run in pending if self._startable(run, now)), default=None),
-            # Never past the instant: what is added after this look is due after it, and the next look must see it.
-            low=min((due for due, _ in waiting if due < now), default=now),
+            low=oldest,
         )
 
     def _startable(self, run: Run, now: datetime) -> bool:
@@ -56,7 +60,10 @@ class Look:
         return soon and self.serves.takes(run.job, run.queue) and not transitions.too_late(run, now)
 
     def _share_of(self, queue: str) -> Share | None:
+        everything: Share | None = None
         for share in self.shares:
-            if share.queues is not None and queue in share.queues:
+            if share.queues is None:
+                everything = everything or share
+            elif queue in share.queues:
                 return share
-        return next((share for share in self.shares if share.queues is None), None)
+        return everything

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.config import Retention
-from tickonce.errors import NoRun, NotTransactional, RunExists, RunOpen, TickonceError, WrongState
+from tickonce.errors import NoRun, NotTransactional, RunExists, RunOpen, WrongState
 from tickonce.model import (
     Beat,
     Change,
@@ -31,8 +31,8 @@ from tickonce.model import (
     Token,
 )
 from tickonce.partition import Share
-from tickonce.planning import choose, next_due
-from tickonce.ports import Clock, Decide, Edits, Notifier, RunFilter, ScheduleFilter, Serves
+from tickonce.planning import choose, moved_past
+from tickonce.ports import Ceiling, Clock, Decide, Edits, Notifier, RunFilter, ScheduleFilter, Serves
 from tickonce.stores.memory import listing, transitions
 from tickonce.stores.memory.looking import Look
 from tickonce.stores.memory.notifier import Board
@@ -63,8 +63,14 @@ class MemoryStore:
         """Changes are announced."""
         return True
 
-    def prepare(self) -> None:
+    @property
+    def local(self) -> bool:
+        """Its clock is this machine's."""
+        return True
+
+    def prepare(self, *, make: bool = True) -> None:
         """There is nothing to make."""
+        del make
 
     def close(self) -> None:
         """There is nothing to give back: what the store holds stays with the object."""
@@ -91,7 +97,12 @@ class MemoryStore:
             with self._tables.guard:
                 before, now = self._tables.schedules.get(schedule_id), self.instant()
                 open_runs = self._tables.open_count(schedule_id)
-            change = decide(now, before, open_runs)
+            try:
+                change = decide(now, before, open_runs)
+            except RunOpen as refused:
+                if refused.token in self._tables.runs:
+                    raise RunExists(refused.token) from None
+                raise
             if change is None:
                 return before
             with self._tables.guard:
@@ -141,13 +152,14 @@ class MemoryStore:
                 busy=node.busy,
                 serving=node.serving,
                 ticked_at=node.ticked_at,
+                facts=dict(node.facts),
                 beat_at=now,
                 alive_until=now + node.lease,
             )
         return Beat(
             instant=now,
             alive=alive,
-            nodes=tuple(replace(row, declares={}, facts={}) for row in nodes.values() if row.state in ALIVE),
+            nodes=tuple(_for_members(row) for row in nodes.values() if row.state in ALIVE),
             held=tuple(Held(run.token, run.attempt, run.cancelling) for run in self._held(node.id)),
             clock_epoch=self._tables.epoch,
         )
@@ -249,13 +261,14 @@ class MemoryStore:
         )
 
     def raise_watermarks(self, watermarks: Mapping[str, datetime]) -> list[str]:
-        """Move watermarks that are older than those given forward to them."""
+        """Move watermarks that are older than those given forward to them, and tell of the fires passed so."""
         behind: list[str] = []
         for schedule_id, watermark in watermarks.items():
             with self._tables.held_row(schedule_id), self._tables.guard:
                 row = self._tables.schedules.get(schedule_id)
                 if row is not None and row.watermark < watermark:
-                    self._tables.write(Change(schedule=_moved_past(row, watermark)), row)
+                    runs = self._tables.run_times(row, until=watermark)
+                    self._tables.write(moved_past(row, watermark, runs), row)
                     behind.append(schedule_id)
         if behind:
             self._board.announce("schedules")
@@ -302,9 +315,9 @@ class MemoryStore:
                 )
             return run is not None
 
-    def finish(self, outcomes: Sequence[Outcome]) -> list[bool]:
+    def finish(self, outcomes: Sequence[Outcome]) -> list[bool | None]:
         """Write how attempts ended; an answer per outcome."""
-        answers: list[bool] = []
+        answers: list[bool | None] = []
         with self._tables.guard:
             now = self.instant()
             for outcome in outcomes:
@@ -433,6 +446,10 @@ class MemoryStore:
         """Say the obvious."""
         return ["memory: everything is lost when the process ends"]
 
+    def ceilings(self) -> list[Ceiling]:
+        """Nothing is connected to."""
+        return []
+
 
 def _runs_of(change: Change, before: Schedule | None, now: datetime) -> list[Run]:
     """Return the runs of the fires in *change*, by the definition that scheduled them: the one before the change."""
@@ -440,18 +457,9 @@ def _runs_of(change: Change, before: Schedule | None, now: datetime) -> list[Run
     return [transitions.pending(fire, definition, now) for fire in change.runs]
 
 
+def _for_members(node: Node) -> Node:
+    return replace(node, declares={}, facts={}) if node.declares or node.facts else node
+
+
 def _lease_over(node: Node, now: datetime) -> bool:
     return node.alive_until is not None and node.alive_until <= now
-
-
-def _moved_past(row: Schedule, watermark: datetime) -> Schedule:
-    """Return the schedule with its watermark there and nothing due at or before it."""
-    after = replace(row, watermark=watermark)
-    if row.next_fire is None or row.next_fire > watermark:
-        return after
-    try:
-        next_fire, due = next_due(row.id, row.definition, watermark)
-    except TickonceError:  # a trigger of newer code, which alone can tell the next fire
-        return after
-    state = row.state if next_fire is not None else ScheduleState.ENDED
-    return replace(after, next_fire=next_fire, due=due, state=state)

@@ -12,6 +12,7 @@ from threading import Condition, Lock, get_ident
 from tickonce.config import Retention
 from tickonce.errors import StoreBusy
 from tickonce.model import Change, Node, NodeId, NodeState, Run, RunState, Schedule, ScheduleState, Skip, Token
+from tickonce.planning import COUNT_LIMIT
 
 ALIVE = (NodeState.ALIVE, NodeState.LEAVING)
 #: How long a step waits for a row that an edit holds, in real seconds: the edit is a thread of this process.
@@ -22,7 +23,8 @@ class Tables:
     """What the store keeps. Whoever reads or writes it has ``guard``, except for ``held_row``, which takes it."""
 
     def __init__(self) -> None:
-        self.guard = Condition(Lock())
+        self.guard = Lock()
+        self._let_go = Condition(self.guard)
         self.schedules: dict[str, Schedule] = {}
         self.runs: dict[Token, Run] = {}
         self.skips: dict[str, list[Skip]] = {}
@@ -42,7 +44,7 @@ class Tables:
         with self.guard:
             if self._holders.get(schedule_id) == me:
                 raise StoreBusy(f"schedule {schedule_id!r} is being changed by this very thread")
-            if not self.guard.wait_for(lambda: schedule_id not in self._holders, timeout=_PATIENCE_S):
+            if not self._let_go.wait_for(lambda: schedule_id not in self._holders, timeout=_PATIENCE_S):
                 raise StoreBusy(f"schedule {schedule_id!r} stayed locked for {_PATIENCE_S:g} s by another change of it")
             self._holders[schedule_id] = me
         try:
@@ -50,7 +52,7 @@ class Tables:
         finally:
             with self.guard:
                 del self._holders[schedule_id]
-                self.guard.notify_all()
+                self._let_go.notify_all()
 
     def locked(self, schedule_id: str) -> bool:
         """Whether somebody holds the schedule's row."""
@@ -84,6 +86,14 @@ class Tables:
             if not of_schedule:
                 del self._open[run.schedule_id]
         return run
+
+    def run_times(self, row: Schedule, *, until: datetime) -> list[datetime]:
+        """Return the scheduled times after the row's watermark up to *until* of fires that have a run, oldest first."""
+        return sorted(
+            run.scheduled_time
+            for run in self.runs.values()
+            if run.schedule_id == row.id and run.source == "schedule" and row.watermark < run.scheduled_time <= until
+        )[:COUNT_LIMIT]
 
     def open_count(self, schedule_id: str) -> int:
         """Return how many runs of the schedule are open."""
@@ -127,11 +137,20 @@ class Tables:
         for node in [node for node in self.nodes.values() if _gone_before(node, now - retention.nodes)][:left]:
             del self.nodes[node.id]
             left -= 1
-        for row in [row for row in self.schedules.values() if _removed_before(row, now - retention.tombstones)][:left]:
-            if not self.locked(row.id):
-                del self.schedules[row.id]
-                left -= 1
+        for row in [row for row in self.schedules.values() if self._over(row, retention, now)][:left]:
+            del self.schedules[row.id]
+            left -= 1
         return limit - left
+
+    def _over(self, row: Schedule, retention: Retention, now: datetime) -> bool:
+        """Whether a schedule can go, that was removed or has ended long ago."""
+        if self.locked(row.id):
+            return False
+        last = row.updated_at if row.declaration is None else max(row.updated_at, row.declaration.seen_at)
+        if row.state is ScheduleState.REMOVED:
+            return last < now - retention.tombstones
+        last = max(row.watermark, last)
+        return row.state is ScheduleState.ENDED and last < now - retention.runs and not self.open_count(row.id)
 
     def _old_runs(self, retention: Retention, now: datetime) -> list[Token]:
         ended: dict[str, list[Run]] = {}
@@ -139,16 +158,13 @@ class Tables:
             if not run.state.open:
                 ended.setdefault(run.schedule_id, []).append(run)
         old: list[Token] = []
-        for runs in ended.values():
+        for schedule_id, runs in ended.items():
+            keep = retention.keep if schedule_id in self.schedules else 0
             runs.sort(key=lambda run: (run.scheduled_time, run.token), reverse=True)
             border = now - retention.runs
-            old.extend(run.token for run in runs[retention.keep :] if (run.finished_at or now) < border)
+            old.extend(run.token for run in runs[keep:] if (run.finished_at or now) < border)
         return old
 
 
 def _gone_before(node: Node, border: datetime) -> bool:
     return node.state not in ALIVE and node.beat_at is not None and node.beat_at < border
-
-
-def _removed_before(row: Schedule, border: datetime) -> bool:
-    return row.state is ScheduleState.REMOVED and row.updated_at < border

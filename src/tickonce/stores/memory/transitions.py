@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tickonce.codec import keep
 from tickonce.model import Definition, Fire, NodeId, OnLost, Outcome, Reason, Run, RunState
@@ -49,8 +50,8 @@ def claimed(run: Run, node_id: NodeId) -> Run:
     )
 
 
-def again(run: Run, due: datetime) -> Run:
-    """Return the run as pending from *due* on. Its time to start moves along: it counts from the due time."""
+def again(run: Run, due: datetime, **more: Any) -> Run:
+    """Return the run as pending from *due* on, and *more* of it changed. Its time to start counts from the due time."""
     return replace(
         run,
         state=RunState.PENDING,
@@ -61,44 +62,51 @@ def again(run: Run, due: datetime) -> Run:
         finished_at=None,
         overdue=False,
         progress=None,
+        **more,
     )
 
 
 def finished(run: Run, outcome: Outcome, now: datetime) -> Run:
     """Return the run after an attempt that ended like *outcome*."""
-    after = replace(
-        run,
-        failures=run.failures + outcome.failed,
-        error=run.error if outcome.error is None else keep(outcome.error),
-        reason=run.reason if outcome.reason is None else keep(outcome.reason),
-    )
+    # Why an earlier attempt was cut short says nothing about one that came to an end of its own.
+    of_its_own = outcome.failed or outcome.state in (RunState.SUCCEEDED, RunState.FAILED)
+    before = None if of_its_own and not run.cancelling else run.reason
+    reason = before if outcome.reason is None else keep(outcome.reason)
+    error = run.error if outcome.error is None else keep(outcome.error)
+    failures = run.failures + outcome.failed
     if outcome.state is RunState.PENDING and not run.cancelling:
         # A hand-back is free at once, whatever it says.
-        return again(after, outcome.due if outcome.failed and outcome.due is not None else now)
-    result, error = outcome.result, after.error
+        due = outcome.due if outcome.failed and outcome.due is not None else now
+        return again(run, due, failures=failures, error=error, reason=reason)
+    result = outcome.result
     if result is not None and not _storable(result):
         result, error = None, "the result was dropped: it holds NUL or a lone surrogate, which databases refuse"
     return ended(
-        replace(after, started_at=outcome.started_at or run.started_at, result=result, error=error),
+        run,
         RunState.CANCELLED if outcome.state is RunState.PENDING else outcome.state,
         outcome.finished_at or now,
+        reason=reason,
+        failures=failures,
+        started_at=outcome.started_at or run.started_at,
+        result=result,
+        error=error,
     )
 
 
-def ended(run: Run, state: RunState, at: datetime, *, reason: str | None = None) -> Run:
-    """Return the run in a final state. Its node stays, for people."""
-    return replace(run, state=state, finished_at=at, overdue=False, reason=run.reason if reason is None else reason)
+def ended(run: Run, state: RunState, at: datetime, **more: Any) -> Run:
+    """Return the run in a final state, and *more* of it changed. Its node stays, for people."""
+    return replace(run, state=state, finished_at=at, overdue=False, **more)
 
 
 def recovered(run: Run, now: datetime) -> Run:
     """Return the run after its node was found to be gone."""
-    after = replace(run, losses=run.losses + 1)
+    losses = run.losses + 1
     if run.cancelling:
-        return ended(after, RunState.CANCELLED, now)
+        return ended(run, RunState.CANCELLED, now, losses=losses)
     called = run.started_at is not None
-    if (called and run.policy.on_lost is OnLost.FAIL) or after.losses > run.policy.max_losses:
-        return ended(after, RunState.LOST, now)
-    return again(after, now)
+    if (called and run.policy.on_lost is OnLost.FAIL) or losses > run.policy.max_losses:
+        return ended(run, RunState.LOST, now, losses=losses)
+    return again(run, now, losses=losses)
 
 
 def lapsed(run: Run, now: datetime) -> Run:
@@ -117,8 +125,7 @@ def cancelled(run: Run, now: datetime, *, by: str) -> Run:
 def retried(run: Run, now: datetime, *, by: str) -> Run:
     """Return an ended run as pending again; only the attempt, being a fence, goes on counting."""
     reason = f"retried by {by}" if by else None
-    fresh = replace(run, failures=0, losses=0, cancelling=False, result=None, error=None, reason=reason)
-    return again(fresh, now)
+    return again(run, now, failures=0, losses=0, cancelling=False, result=None, error=None, reason=reason)
 
 
 def _storable(text: str) -> bool:

@@ -24,9 +24,15 @@ TABLES = ("schedules", "runs", "skips", "nodes", "settings")
 REVISION_TABLE = "revision"
 
 _PORTS = {"postgresql": 5432, "mysql": 3306}
-_OWN_OPTIONS = {"sqlite": {"prefix", "sync"}, "postgresql": {"prefix", "schema"}, "mysql": {"prefix"}}
+_OWN_OPTIONS = {"sqlite": {"prefix", "sync"}, "postgresql": {"prefix", "schema", "pooler"}, "mysql": {"prefix"}}
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,30}")
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_SLASHES = (
+    "a SQLite URL has four slashes before an absolute path: sqlite:////var/lib/myapp/tickonce.db; with three, the path "
+    "is relative to the working directory: sqlite:///tickonce.db"
+)
+#: What libpq takes a database's name from, beside the path.
+_NAMES_DATABASE = frozenset({"dbname", "service"})
 _SECRET_OPTIONS = frozenset({"password", "passwd", "sslpassword", "passfile"})
 
 
@@ -74,6 +80,7 @@ class Address:
         path: The file of a SQLite database.
         place: ``host:port`` of a server, for messages.
         options: What the driver is told beside host, port, user, password and database.
+        pooled: Whether the URL says that a pooler lends a session for each transaction. Else that is found out.
     """
 
     dialect: str
@@ -88,6 +95,7 @@ class Address:
     database: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     sync: str = "full"
+    pooled: bool = False
 
 
 def parse(url: str) -> Address:
@@ -117,7 +125,17 @@ def parse(url: str) -> Address:
     own = {name: options.pop(name) for name in _OWN_OPTIONS[dialect] if name in options}
     names = Names(prefix=own.get("prefix", DEFAULT_PREFIX), schema=own.get("schema"))
     if dialect == "sqlite":
+        if not url.partition(":")[2].startswith("//"):
+            raise ConfigError(_SLASHES)
         return _file(parts, options, own, names)
+    database = unquote(parts.path.lstrip("/")) or None
+    if database is None and not _NAMES_DATABASE & options.keys():
+        # The driver would take one of the user's name, or none at all.
+        raise ConfigError(f"the store's URL names no database; write {scheme}://user@host:port/database")
+    if own.get("pooler", "transaction") != "transaction":
+        raise ConfigError(
+            f"pooler must be transaction, got {own['pooler']!r}; without it, a pooler is found out by itself"
+        )
     host = None if several else parts.hostname or options.get("host")
     return Address(
         dialect=dialect,
@@ -128,14 +146,15 @@ def parse(url: str) -> Address:
         port=port,
         user=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
-        database=unquote(parts.path.lstrip("/")) or None,
+        database=database,
         options=options,
+        pooled="pooler" in own,
     )
 
 
 def _file(parts: SplitResult, options: Mapping[str, str], own: Mapping[str, str], names: Names) -> Address:
     if parts.netloc and not parts.netloc.startswith(":"):
-        raise ConfigError("a SQLite URL has three slashes, or four before an absolute path: sqlite:////var/lib/x.db")
+        raise ConfigError(_SLASHES)
     path = unquote(parts.path.removeprefix("/"))
     if not path or path == ":memory:" or path.startswith("file:"):
         raise ConfigError(

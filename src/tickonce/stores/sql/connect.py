@@ -6,21 +6,25 @@ import ctypes
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 from weakref import WeakSet
 
+from tickonce import forks
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import SchemaError, StoreBusy, StoreError, StoreUnavailable
 from tickonce.stores.sql.dialects.base import Dialect, Failure, Link, Mode
 from tickonce.stores.sql.tx import Tx
 
 T = TypeVar("T")
+M = TypeVar("M")
 
 #: How often a step is tried again after a deadlock or the like.
 _TRIES = 8
+#: Waits between two tries for a locked row.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.2
 _GONE = (Failure.LOST, Failure.TIMEOUT)
 
 
@@ -57,9 +61,23 @@ class Lane:
         """Carry out one statement that writes, and that comes to the same when it is repeated."""
         return self._step(work, Mode.ONE)
 
-    def write(self, work: Callable[[Tx], T]) -> T:
-        """Carry out several statements in one transaction."""
-        return self._step(work, Mode.WRITE)
+    def write(self, work: Callable[[Tx], T], *, patience: timedelta = timedelta(0)) -> T:
+        """Carry out several statements in one transaction.
+
+        Args:
+            patience: How long to go on where a row that is needed is locked. Between two tries the lane is free: what
+                waits for somebody else's row keeps no other work of this process waiting.
+        """
+        pause = _FIRST_PAUSE_S
+        until = SYSTEM_CLOCK.monotonic() + patience
+        while True:
+            try:
+                return self._step(work, Mode.WRITE)
+            except StoreBusy:
+                if SYSTEM_CLOCK.monotonic() >= until:
+                    raise
+            SYSTEM_CLOCK.sleep(timedelta(seconds=random.uniform(pause / 2, pause)))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _step(self, work: Callable[[Tx], T], mode: Mode) -> T:
         with self._held():
@@ -167,11 +185,19 @@ def abandon_after_fork(holder: Forkable) -> None:
     _others.add(holder)
 
 
+def _all(members: WeakSet[M]) -> list[M]:
+    while True:
+        try:
+            return list(members)
+        except RuntimeError:  # another thread has just opened a store
+            continue
+
+
 def _before_fork() -> None:
     # SQLite has locks of its own inside the process. A thread that is in it while another forks leaves them held in the
     # child, which then hangs when it opens a file; so each is let out first. Not for ever: somebody may fork in a step.
-    lanes = [lane.lock for lane in _lanes if lane.in_process]
-    others = [other.lock for other in _others if other.lock is not None]
+    lanes = [lane.lock for lane in _all(_lanes) if lane.in_process]
+    others = [other.lock for other in _all(_others) if other.lock is not None]
     _held_for_fork.extend(lock for lock in (*lanes, *others) if lock.acquire(timeout=_BEFORE_FORK_S))
 
 
@@ -192,7 +218,8 @@ _BEFORE_FORK_S = 2.0
 _held_for_fork: list[threading.Lock] = []
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
+forks.in_child(_after_fork)
 
 
 # -- errors ------------------------------------------------------------------------------------
@@ -202,15 +229,44 @@ def unreachable(dialect: Dialect, error: BaseException) -> StoreUnavailable:
     """Return what is said when no connection can be made: where, why, and what to look at. Never a password."""
     address = dialect.address
     if address.dialect == "sqlite":
-        return StoreUnavailable(
-            f"the SQLite file {address.path} cannot be opened: {_said(dialect, error)}. "
-            "Its directory must exist and be writable for this user, as SQLite keeps files beside it"
-        )
+        said = _said(dialect, error)
+        return StoreUnavailable(f"the SQLite file {address.path} cannot be opened: {said}. {_advice(said, _FILES)}")
+    said = _said(dialect, error)
     return StoreUnavailable(
         f"{dialect.title} at {address.place} does not take our connection "
-        f"(database {address.database or 'not named'}, user {address.user or 'not named'}): {_said(dialect, error)}. "
-        "Check that the server runs there, that host and port are right, and that this user may log in"
+        f"(database {address.database or 'not named'}, user {address.user or 'not named'}): {said}. "
+        f"{_advice(said, _SERVERS)}"
     )
+
+
+#: What to look at, by words of the driver or server; the last one where none of them is said.
+_FILES = (
+    (("not a database",), "It is a file of another kind: name a path for tickonce alone"),
+    (("malformed",), "The file is damaged: restore it from a backup"),
+    ((), "Its directory must exist and be writable for this user, as SQLite keeps files beside it"),
+)
+_SERVERS = (
+    (("unknown database",), "Create that database, or correct its name"),
+    (("database", "does not exist"), "Create that database, or correct its name"),
+    (("refused",), "Check that the server runs there, and that host and port are right"),
+    (("not known",), "Check the name of the host"),
+    (("resolve",), "Check the name of the host"),
+    (("authentication",), "Check user and password, and that this user may log in from here"),
+    (("access denied",), "Check user and password, and that this user may log in from here"),
+    (("password",), "Check user and password, and that this user may log in from here"),
+    (("role", "does not exist"), "Check the name of the user"),
+    (("timeout",), "Check host and port, and whether a firewall stands between"),
+    (("timed out",), "Check host and port, and whether a firewall stands between"),
+    (("startup parameter",), "A pooler does not hand that on: take it out of the URL and of PGOPTIONS"),
+    (("no more connections",), "Raise the pooler's max_client_conn; a process takes at most three there"),
+    (("too many",), "Give the server more connections, or let fewer processes use it; a process takes at most four"),
+    ((), "Check that the server runs there, that host and port are right, and that this user may log in"),
+)
+
+
+def _advice(said: str, known: Sequence[tuple[tuple[str, ...], str]]) -> str:
+    said = said.lower()
+    return next(advice for words, advice in known if all(word in said for word in words))
 
 
 def explained(dialect: Dialect, error: BaseException, failure: Failure) -> StoreError:
@@ -246,6 +302,6 @@ def explained(dialect: Dialect, error: BaseException, failure: Failure) -> Store
 
 
 def _said(dialect: Dialect, error: BaseException) -> str:
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
     password = dialect.address.password
     return text.replace(password, "***") if password else text

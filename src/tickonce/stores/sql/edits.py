@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from tickonce.errors import RunExists, StoreBusy
+from tickonce.errors import RunExists, RunOpen, StoreBusy
 from tickonce.model import Change, Run, Schedule
 from tickonce.ports import Decide
 from tickonce.stores.sql.launching import write_skips
@@ -31,6 +31,8 @@ _COLUMNS = ", ".join(SCHEDULE)
 _GET = f"SELECT {_COLUMNS} FROM {{schedules}} WHERE id = :id"
 _THERE = "SELECT id FROM {schedules} WHERE id = :id"
 _LOCK = f"{_GET} {{lock}}"
+#: For transactions of ours: they begin again instead of waiting, so that their connection serves others meanwhile.
+_LOCK_OR_FAIL = f"{_GET} {{lock_or_fail}}"
 # The instant is taken once the row is ours, for locking it may have taken long. With it the version and the count as a
 # plain read shows them: in a caller's transaction that may be an older state than what was locked.
 _FACTS = """
@@ -57,7 +59,12 @@ def change(tx: Tx, schedule_id: str, decide: Decide) -> Schedule | None:
     before = locked(tx, schedule_id)
     for _ in range(2):
         now, open_runs = facts(tx, before, schedule_id)
-        decided = decide(now, before, open_runs)
+        try:
+            decided = decide(now, before, open_runs)
+        except RunOpen as refused:
+            if refused.token is not None:
+                _refuse_taken(tx, [refused.token])
+            raise
         if decided is None:
             return before
         after = _write(tx, decided, before, now)
@@ -75,7 +82,7 @@ def locked(tx: Tx, schedule_id: str, *, there: bool = False) -> Schedule | None:
     tx.dialect.take_lock(tx, schedule_id)
     if not there and tx.dialect.look_first and tx.row(_THERE, id=schedule_id) is None:
         return None
-    row = tx.row(_LOCK, id=schedule_id)
+    row = tx.row(_LOCK_OR_FAIL if tx.own else _LOCK, id=schedule_id)
     return None if row is None else schedule_of(row)
 
 
@@ -93,8 +100,7 @@ def _write(tx: Tx, decided: Change, before: Schedule | None, now: datetime) -> S
     version = secrets.randbits(62) if before is None else before.version + 1
     values = schedule_values(after, version)
     tokens = [fire.token for fire in decided.runs] + [run.token for run in decided.manual]
-    if tokens and (taken := tx.row(_TAKEN, tokens=tokens)) is not None:
-        raise RunExists(taken[0])
+    _refuse_taken(tx, tokens)
     if before is None and not tx.insert_new(INSERT_SCHEDULE, tuple(values[name] for name in INSERT_SCHEDULE.columns)):
         return None
     # Runs before the row: should one be refused after all, nothing has been changed in a caller's transaction.
@@ -107,6 +113,11 @@ def _write(tx: Tx, decided: Change, before: Schedule | None, now: datetime) -> S
     write_skips(tx, [decided])
     _announce(tx, decided, before, now)
     return written(after, version)
+
+
+def _refuse_taken(tx: Tx, tokens: list[str]) -> None:
+    if tokens and (taken := tx.row(_TAKEN, tokens=tokens)) is not None:
+        raise RunExists(taken[0])
 
 
 def _insert_run(tx: Tx, run: Run, now_us: int) -> None:

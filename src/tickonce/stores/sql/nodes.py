@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tickonce.model import Beat, Held, Node, NodeId
-from tickonce.stores.sql.rows import INSERT_NODE, NODE, instant_of, length, maybe_us, node_of, node_row
+from tickonce.stores.sql.rows import INSERT_NODE, NODE, facts_text, instant_of, length, maybe_us, node_of, node_row
 from tickonce.stores.sql.tx import Row, Tx
 
 _ALIVE = "state IN ('alive', 'leaving')"
@@ -13,7 +13,7 @@ _COLUMNS = ", ".join(NODE)
 
 _EXTEND = f"""
 UPDATE {{nodes}} SET state = :state, busy = :busy, serving = :serving, ticked_us = :ticked_us, beat_us = {{at}},
-  alive_until_us = {{at}} + :lease_us
+  alive_until_us = {{at}} + :lease_us, facts = :facts
 WHERE id = :id AND {_ALIVE}"""
 
 
@@ -79,6 +79,7 @@ def beat(tx: Tx, node: Node) -> Beat:
         "serving": node.serving,
         "ticked_us": maybe_us(node.ticked_at),
         "lease_us": length(node.lease),
+        "facts": facts_text(node),
     }
     if tx.dialect.updates_in_queries:
         return _answer(node.id, tx.rows(_EXTEND_AND_READ, channel=tx.dialect.address.names.channel, **values))

@@ -78,6 +78,9 @@ class PostgresqlNotifier(_Listener):
             raw = self._dialect.open(timedelta(seconds=10))
         except psycopg_error() as error:
             raise unreachable(self._dialect, error) from error
+        if raw.pooled:
+            raw.close()
+            raise StoreUnavailable("the server is behind a connection pooler now, which hands no notification on")
         raw.execute(f"LISTEN {self._dialect.address.names.channel}")
         return raw
 

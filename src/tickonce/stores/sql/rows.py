@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 from tickonce.definitions import dump_definition, dump_policy, load_definition, load_policy
 from tickonce.errors import StoreError
@@ -30,6 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 
 def microseconds(instant: datetime) -> int:
@@ -65,6 +66,24 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _reading(kind: str) -> Callable[[Callable[[Row], T]], Callable[[Row], T]]:
+    """Have a reader of rows name the row that it cannot read: one of a newer release, or written by hand."""
+
+    def decorated(read: Callable[[Row], T]) -> Callable[[Row], T]:
+        @wraps(read)
+        def reading(row: Row) -> T:
+            try:
+                return read(row)
+            except StoreError:
+                raise
+            except Exception as error:
+                raise StoreError(f"{kind} {row[0]!r} cannot be read: {type(error).__name__} {error}") from error
+
+        return reading
+
+    return decorated
+
+
 # -- schedules ---------------------------------------------------------------------------------
 
 #: What is read of a schedule, in the order of ``schedule_of``.
@@ -96,21 +115,9 @@ INSERT_SCHEDULE = Insert(
 )
 
 
+@_reading("schedule")
 def schedule_of(row: Row) -> Schedule:
-    """Return the schedule in a row of SCHEDULE.
-
-    Raises:
-        StoreError: It cannot be read: written by a newer release, or by hand.
-    """
-    try:
-        return _schedule_of(row)
-    except StoreError:
-        raise
-    except Exception as error:
-        raise StoreError(f"schedule {row[0]!r} cannot be read: {type(error).__name__} {error}") from error
-
-
-def _schedule_of(row: Row) -> Schedule:
+    """Return the schedule in a row of SCHEDULE."""
     (
         schedule_id, definition, state, version, revision, watermark, next_fire, due, fold_reason, fold_first, reason,
         paused_until, source, declared_hash, declared_form, declared_release, overrides, seen, created, created_by,
@@ -225,6 +232,7 @@ INSERT_FIRES = Insert(
 )
 
 
+@_reading("run")
 def run_of(row: Row) -> Run:
     """Return the run in a row of RUN; a policy of newer code is shown as the default."""
     (
@@ -385,6 +393,7 @@ INSERT_NODE = Insert(
 )
 
 
+@_reading("node")
 def node_of(row: Row) -> Node:
     """Return the node in a row of NODE, or of NODE with declares and facts."""
     (
@@ -433,8 +442,13 @@ def node_row(node: Node, now_us: int) -> Row:
         _json(node.queues),
         node.release,
         _json(node.declares),
-        _json(node.facts),
+        facts_text(node),
     )
+
+
+def facts_text(node: Node) -> str:
+    """Return the column ``facts``."""
+    return _json(node.facts)
 
 
 # -- JSON --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ SQLAlchemy and Alembic are imported only to make or change tables, not to look a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tickonce.clock import SYSTEM_CLOCK
-from tickonce.errors import SchemaError, StoreBusy
+from tickonce.errors import ConfigError, SchemaError, StoreBusy
 from tickonce.stores.sql.address import Address, parse
 from tickonce.stores.sql.connect import Lane, explained, unreachable
 from tickonce.stores.sql.dialects import Dialect, dialect_of
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
+_log = logging.getLogger("tickonce.store")
+
 #: Revisions of the schema, oldest first. This code works with the last two, so that a rolling deploy has time for both.
 CHAIN = ("0001",)
 NEWEST = CHAIN[-1]
 
 _WORKS_WITH = CHAIN[-2:]
 _PATIENCE = timedelta(seconds=60)
+_PAUSE = timedelta(milliseconds=100)
+_BEING_MADE = f"another process has been making the tables for {_PATIENCE.total_seconds():g} s"
 #: Building an index on millions of rows takes its time.
 _DDL = timedelta(hours=6)
 
@@ -36,14 +41,14 @@ _DDL = timedelta(hours=6)
 # -- for the store ----------------------------------------------------------------------------
 
 
-def prepare(dialect: Dialect, lane: Lane) -> None:
+def prepare(dialect: Dialect, lane: Lane, *, make: bool = True) -> None:
     """Make the tables of an empty database, once however many processes ask; check existing ones.
 
     Raises:
-        SchemaError: The tables are too old or too new for this code.
+        SchemaError: The tables are too old or too new for this code; or there are none, and none were to be made.
     """
-    found = _revision(dialect, lane)
-    if found is None:
+    found = None if not make and dialect.empty() else _revision(dialect, lane)
+    if found is None and make:
         lane.close()  # SQLite: not two connections of one process in each other's way
         _migrate(dialect)
         found = _revision(dialect, lane)
@@ -52,9 +57,14 @@ def prepare(dialect: Dialect, lane: Lane) -> None:
 
 def check(found: str | None, dialect: Dialect) -> None:
     """Refuse a revision that this code does not work with."""
-    where = f"in {dialect.title} at {dialect.address.place or dialect.address.path}"
+    where = f"in {_place(dialect)}"
     if found is None:
-        raise SchemaError(f"there are no tables {where}. Run: tickonce db upgrade", found=None, needed=NEWEST)
+        raise SchemaError(
+            f"there are no tables {where}. To make them run: tickonce db upgrade (a node makes them when it starts, "
+            "and so does the first: tickonce add)",
+            found=None,
+            needed=NEWEST,
+        )
     if found in _WORKS_WITH:
         return
     if found in CHAIN:
@@ -90,8 +100,10 @@ def _revision_table(dialect: Dialect) -> str:
 
 
 def current(url: str) -> str | None:
-    """Return the revision of the tables at *url*, or None when there are none."""
+    """Return the revision of the tables at *url*, or None when there are none. Makes nothing, not even a file."""
     dialect = _dialect(url)
+    if dialect.empty():
+        return None
     lane = Lane(dialect, "the schema", timedelta(seconds=10))
     try:
         return _revision(dialect, lane)
@@ -114,14 +126,20 @@ def sql(url: str, *, since: str | None = None) -> str:
     Args:
         url: Which database, and how the tables are called.
         since: The revision that is there, or None for an empty database.
-    """
-    from alembic import command
 
+    Raises:
+        ConfigError: There is no revision *since*.
+    """
+    if since is not None and since not in CHAIN:
+        raise ConfigError(f"the schema has no revision {since!r:.40}; known are {', '.join(CHAIN)}")
     address = parse(url)
-    config = _config(address)
-    config.output_buffer = StringIO()
-    config.attributes["dialect_name"] = address.dialect
-    command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+    with _quiet_alembic():
+        from alembic import command
+
+        config = _config(address)
+        config.output_buffer = StringIO()
+        config.attributes["dialect_name"] = address.dialect
+        command.upgrade(config, f"{since}:head" if since else "head", sql=True)
     made = config.output_buffer.getvalue()
     if address.names.schema is not None and since is None:
         made = f"CREATE SCHEMA IF NOT EXISTS {address.names.schema};\n\n{made}"
@@ -145,12 +163,36 @@ def _config(address: Address) -> Config:
 
 
 def _migrate(dialect: Dialect) -> None:
-    from alembic import command
+    with _quiet_alembic():
+        from alembic import command
 
-    config = _config(dialect.address)
-    with _locked(dialect) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        config = _config(dialect.address)
+        with _locked(dialect) as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    _log.info("the tables in %s are of revision %s", _place(dialect), NEWEST)
+
+
+def _place(dialect: Dialect) -> str:
+    address = dialect.address
+    if address.path:
+        return f"{dialect.title} at {address.path}"
+    named = "" if address.database is None else f", database {address.database}"
+    return f"{dialect.title} at {address.place}{named}"
+
+
+@contextmanager
+def _quiet_alembic() -> Iterator[None]:
+    """Keep what Alembic says of its own doings out of the program's log, unless the program has set its level."""
+    said = logging.getLogger("alembic")
+    if said.level != logging.NOTSET:
+        yield
+        return
+    said.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        said.setLevel(logging.NOTSET)
 
 
 @contextmanager
@@ -189,9 +231,19 @@ def _raw(dialect: Dialect) -> Any:
 
 
 def _lock_postgresql(connection: Connection, dialect: Dialect) -> None:
-    # Of the transaction: a lock of the session would outlive it behind a pooler.
-    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_lock_number(dialect)})")
+    from tickonce.stores.sql.dialects.sessions import with_each
+
+    # Of the transaction, as the settings are: what is of the session would outlive it behind a pooler.
+    ask = f"SELECT pg_try_advisory_xact_lock({_lock_number(dialect)})"
+    until = SYSTEM_CLOCK.monotonic() + _PATIENCE
+    while True:
+        connection.exec_driver_sql(with_each(_DDL))
+        if connection.exec_driver_sql(ask).scalar():
+            break
+        connection.rollback()  # whoever waits must not keep a pooler's session from the one who works
+        if SYSTEM_CLOCK.monotonic() >= until:
+            raise StoreBusy(_BEING_MADE)
+        SYSTEM_CLOCK.sleep(_PAUSE)
     connection.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
 
 
@@ -200,7 +252,7 @@ def _lock_mysql(connection: Connection, dialect: Dialect) -> None:
     name, patience = f"tickonce{_lock_number(dialect)}", int(_PATIENCE.total_seconds())
     (got,) = connection.exec_driver_sql(f"SELECT GET_LOCK('{name}', {patience})").one()
     if got != 1:
-        raise StoreBusy(f"another process has been making the tables for {patience} s")
+        raise StoreBusy(_BEING_MADE)
 
 
 def _lock_sqlite(connection: Connection, dialect: Dialect) -> None:

@@ -23,14 +23,18 @@ from tickonce.model import (
     Token,
 )
 from tickonce.partition import Share
-from tickonce.ports import Clock, Decide, Edits, Notifier, RunFilter, ScheduleFilter, Serves
+from tickonce.ports import Ceiling, Clock, Decide, Edits, Notifier, RunFilter, ScheduleFilter, Serves
 from tickonce.stores.sql import edits, launching, looking, nodes, reading, upkeep, work
 from tickonce.stores.sql.address import Address
+from tickonce.stores.sql.ceilings import LOOKS
 from tickonce.stores.sql.connect import Duplicate, Lane, Refused
-from tickonce.stores.sql.dialects import dialect_of
+from tickonce.stores.sql.dialects import Dialect, dialect_of
 from tickonce.stores.sql.rows import instant_of
 
 _log = logging.getLogger("tickonce.store")
+
+#: How long an edit goes on where its row is locked.
+_PATIENCE = timedelta(seconds=5)
 
 
 class SqlStore:
@@ -40,9 +44,9 @@ class SqlStore:
     node from saying so; one for ticks; one for all other work. A notifier has one more.
     """
 
-    def __init__(self, address: Address, *, clock: Clock) -> None:
+    def __init__(self, address: Address, *, clock: Clock, dialect: Dialect | None = None) -> None:
         self._address = address
-        self._dialect = dialect_of(address, clock)
+        self._dialect = dialect_of(address, clock) if dialect is None else dialect
         self._beat = Lane(self._dialect, "beats", timedelta(seconds=2))
         self._tick = Lane(self._dialect, "ticks", timedelta(seconds=10))
         self._work = Lane(self._dialect, "work", timedelta(seconds=10))
@@ -60,11 +64,16 @@ class SqlStore:
         """Whether a notifier tells of changes soon."""
         return self._dialect.notifies
 
-    def prepare(self) -> None:
-        """Make the tables of an empty store; check existing ones."""
+    @property
+    def local(self) -> bool:
+        """Whether the store's clock is this machine's."""
+        return self._dialect.local
+
+    def prepare(self, *, make: bool = True) -> None:
+        """Make the tables of an empty store, if so wanted; check existing ones."""
         from tickonce.stores.sql import schema
 
-        schema.prepare(self._dialect, self._work)
+        schema.prepare(self._dialect, self._work, make=make)
 
     def close(self) -> None:
         """Give back connections."""
@@ -90,7 +99,7 @@ class SqlStore:
     def change(self, schedule_id: str, decide: Decide) -> Schedule | None:
         """Lock the row, decide, write."""
         try:
-            return self._work.write(lambda tx: edits.change(tx, schedule_id, decide))
+            return self._work.write(lambda tx: edits.change(tx, schedule_id, decide), patience=_PATIENCE)
         except Refused as error:
             raise DefinitionError(f"schedule {schedule_id!r} holds text that no database takes: {error}") from error
 
@@ -168,9 +177,7 @@ class SqlStore:
             return self._launched(node_id, plans, slots=slots, serves=serves, wary=True)
         except Refused as error:
             if len(plans) == 1:
-                # Left as it is: it waits like one that lost a race, and harms no other.
-                _log.error("schedule %s cannot be launched: %s", plans[0].schedule.id, error)
-                return [Launched(instant=self.instant(), lost=(plans[0].schedule.id,))]
+                return [Launched(instant=self.instant(), refused={plans[0].schedule.id: str(error)})]
         half = len(plans) // 2
         first = self._launched(node_id, plans[:half], slots=slots, serves=serves)
         left = slots - sum(len(each.claimed) for each in first)
@@ -204,7 +211,7 @@ class SqlStore:
         """Write how a running attempt is."""
         return self._work.one(lambda tx: work.note(tx, node_id, token, attempt, overdue=overdue, progress=progress))
 
-    def finish(self, outcomes: Sequence[Outcome]) -> list[bool]:
+    def finish(self, outcomes: Sequence[Outcome]) -> list[bool | None]:
         """Write how attempts ended."""
         if not outcomes:
             return []
@@ -216,9 +223,9 @@ class SqlStore:
         half = len(outcomes) // 2
         return self.finish(outcomes[:half]) + self.finish(outcomes[half:])
 
-    def _finish_bare(self, outcome: Outcome, refusal: Refused) -> bool:
+    def _finish_bare(self, outcome: Outcome, refusal: Refused) -> bool | None:
         """Write an outcome whose content the database refuses: without its result, with an error that says so."""
-        _log.error("the outcome of %s is written without its result: %s", outcome.token, refusal)
+        _log.error("the outcome of %r is written without its result: %s", outcome.token, refusal)
         try:
             return self._work.write(lambda tx: work.finish(tx, [outcome], bare=True))[0]
         except Refused:  # it is the token itself: there is no such run
@@ -236,11 +243,11 @@ class SqlStore:
 
     def cancel(self, token: Token, *, by: str = "") -> Run:
         """End a pending run, mark a running one."""
-        return self._work.write(lambda tx: work.cancel(tx, token, by=by))
+        return self._work.write(lambda tx: work.cancel(tx, token, by=by), patience=_PATIENCE)
 
     def retry(self, token: Token, *, by: str = "") -> Run:
         """Make an ended run pending again."""
-        return self._work.write(lambda tx: work.retry(tx, token, by=by))
+        return self._work.write(lambda tx: work.retry(tx, token, by=by), patience=_PATIENCE)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -285,6 +292,10 @@ class SqlStore:
         """Return a line for each setting that can lose confirmed commits."""
         return self._work.read(self._dialect.durability)
 
+    def ceilings(self) -> list[Ceiling]:
+        """Return how many connections the server takes."""
+        return self._work.read(LOOKS[self._address.dialect])
+
 
 def _merged(parts: Sequence[Launched]) -> Launched:
     return Launched(
@@ -296,4 +307,5 @@ def _merged(parts: Sequence[Launched]) -> Launched:
         locked=tuple(each for part in parts for each in part.locked),
         lost=tuple(each for part in parts for each in part.lost),
         taken=tuple(token for part in parts for token in part.taken),
+        refused={schedule_id: why for part in parts for schedule_id, why in part.refused.items()},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tickonce.stores.sql.dialects.base import Dialect
@@ -102,13 +102,14 @@ class Tx:
 class PipelinedTx(Tx):
     """Statements of one step on a connection in pipeline mode: sent at once, answers read when they are asked for."""
 
-    def __init__(self, dialect: Dialect, connection: Any) -> None:
+    def __init__(self, dialect: Dialect, connection: Any, pipeline: Any) -> None:
         super().__init__(dialect, None)
         self._connection = connection
+        self._pipeline = pipeline
 
     def ask(self, text: str, /, **values: Any) -> Answer:
         """Send a statement whose rows are wanted."""
-        return _Coming(self._connection.execute(self.dialect.text(text), self.dialect.bound(values)))
+        return self._ask(self.dialect.text(text), self.dialect.bound(values))
 
     def rows(self, text: str, /, **values: Any) -> list[Row]:
         """Return all rows."""
@@ -124,8 +125,10 @@ class PipelinedTx(Tx):
 
     def insert_new(self, insert: Insert, row: Row) -> bool:
         """Insert one row unless its key is there; return whether it was inserted."""
-        with self._connection.cursor() as cursor:
-            return self.dialect.insert_new(cursor, insert, row)
+        return self.dialect.insert_new(_PipelinedCursor(self._ask), insert, row)
+
+    def _ask(self, text: str, values: Any) -> _Coming:
+        return _Coming(self._connection.execute(text, values), self._pipeline)
 
     def _send(self, text: str, values: Any, *, many: bool = False) -> None:
         del many  # never: many rows travel as arrays, in one statement
@@ -143,10 +146,30 @@ class _Known:
 
 
 class _Coming:
-    __slots__ = ("_cursor",)
+    __slots__ = ("_cursor", "_pipeline")
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, pipeline: Any) -> None:
         self._cursor = cursor
+        self._pipeline = pipeline
 
     def rows(self) -> list[Row]:
+        if self._cursor.pgresult is None:
+            # A sync, not a flush: only then does the server count us as idle in a transaction while we decide, and let
+            # go of our rows should we be stopped for good in the midst of it.
+            self._pipeline.sync()
         return list(self._cursor.fetchall())
+
+
+class _PipelinedCursor:
+    """As much of a cursor as an insert needs."""
+
+    __slots__ = ("_ask", "_coming")
+
+    def __init__(self, ask: Callable[[str, Any], _Coming]) -> None:
+        self._ask = ask
+
+    def execute(self, text: str, values: Any) -> None:
+        self._coming = self._ask(text, values)
+
+    def fetchall(self) -> list[Row]:
+        return self._coming.rows()

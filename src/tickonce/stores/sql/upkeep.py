@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tickonce.config import Retention
-from tickonce.errors import TickonceError
-from tickonce.model import Schedule, ScheduleState
-from tickonce.planning import next_due
+from tickonce.model import Schedule
+from tickonce.planning import COUNT_LIMIT, moved_past
+from tickonce.stores.sql.launching import write_skips
 from tickonce.stores.sql.nodes import now_us
-from tickonce.stores.sql.rows import SCHEDULE, length, maybe_us, microseconds, schedule_of
-from tickonce.stores.sql.tx import Tx
+from tickonce.stores.sql.rows import SCHEDULE, instant_of, length, maybe_us, microseconds, schedule_of
+from tickonce.stores.sql.tx import Answer, Tx
 
 _COLUMNS = ", ".join(SCHEDULE)
 
@@ -21,9 +21,13 @@ _COLUMNS = ", ".join(SCHEDULE)
 _WATERMARKS = "SELECT id, watermark_us FROM {schedules} WHERE id = ANY(:ids)"
 # Waits for locked rows: who went back in time must not launch again, whoever edits it just now.
 _LOCK = f"SELECT {_COLUMNS} FROM {{schedules}} WHERE id = ANY(:ids) ORDER BY id {{lock}}"
+_RUN_TIMES = """
+SELECT scheduled_us FROM {runs} WHERE schedule_id = :id AND scheduled_us > :after AND scheduled_us <= :until
+  AND source = 'schedule'
+ORDER BY scheduled_us LIMIT :limit"""
 _RAISE = """
 UPDATE {schedules} SET version = version + 1, watermark_us = :watermark_us, next_fire_us = :next_fire_us,
-  due_us = :due_us, state = :state
+  due_us = :due_us, state = :state, fold_reason = :fold_reason, fold_first_us = :fold_first_us
 WHERE id = :id"""
 
 
@@ -34,37 +38,38 @@ def behind(tx: Tx, watermarks: Mapping[str, datetime]) -> list[str]:
 
 
 def raise_watermarks(tx: Tx, watermarks: Mapping[str, datetime], ids: Collection[str]) -> list[str]:
-    """Move the watermarks of these schedules forward, if they are still older."""
-    raised = []
-    for row in tx.rows(_LOCK, ids=sorted(ids)):
-        schedule = schedule_of(row)
-        watermark = watermarks[schedule.id]
-        if schedule.watermark < watermark:
-            after = _moved_past(schedule, watermark)
-            tx.tell(
-                _RAISE,
-                id=after.id,
-                watermark_us=microseconds(after.watermark),
-                next_fire_us=maybe_us(after.next_fire),
-                due_us=maybe_us(after.due),
-                state=str(after.state),
-            )
-            raised.append(schedule.id)
-    if raised:
+    """Move the watermarks of these schedules forward, if they are still older, and tell of the fires passed so."""
+    locked = [schedule_of(row) for row in tx.rows(_LOCK, ids=sorted(ids))]
+    asked = [
+        (schedule, watermarks[schedule.id], _asked_runs(tx, schedule, watermarks[schedule.id]))
+        for schedule in locked
+        if schedule.watermark < watermarks[schedule.id]
+    ]
+    changes = [
+        moved_past(schedule, watermark, [instant_of(us) for (us,) in runs.rows()])
+        for schedule, watermark, runs in asked
+    ]
+    for change in changes:
+        after, fold = change.schedule, change.schedule.fold
+        tx.tell(
+            _RAISE,
+            id=after.id,
+            watermark_us=microseconds(after.watermark),
+            next_fire_us=maybe_us(after.next_fire),
+            due_us=maybe_us(after.due),
+            state=str(after.state),
+            fold_reason=None if fold is None else str(fold.reason),
+            fold_first_us=None if fold is None else microseconds(fold.first),
+        )
+    write_skips(tx, changes)
+    if changes:
         tx.announce("schedules")
-    return raised
+    return [change.schedule.id for change in changes]
 
 
-def _moved_past(schedule: Schedule, watermark: datetime) -> Schedule:
-    after = replace(schedule, watermark=watermark)
-    if schedule.next_fire is None or schedule.next_fire > watermark:
-        return after
-    try:
-        next_fire, due = next_due(schedule.id, schedule.definition, watermark)
-    except TickonceError:  # a trigger of newer code, which alone can tell the next fire
-        return after
-    state = schedule.state if next_fire is not None else ScheduleState.ENDED
-    return replace(after, next_fire=next_fire, due=due, state=state)
+def _asked_runs(tx: Tx, schedule: Schedule, until: datetime) -> Answer:
+    after_us, until_us = microseconds(schedule.watermark), microseconds(until)
+    return tx.ask(_RUN_TIMES, id=schedule.id, after=after_us, until=until_us, limit=COUNT_LIMIT)
 
 
 # -- declarations ------------------------------------------------------------------------------
@@ -93,6 +98,7 @@ SELECT token, schedule_id, scheduled_us, finished_us FROM {runs}
 WHERE finished_us IS NOT NULL AND finished_us < :border
   AND finished_us >= :from_us AND (finished_us > :from_us OR token > :from_token)
 ORDER BY finished_us, token LIMIT :limit"""
+_THERE = "SELECT id FROM {schedules} WHERE id = ANY(:ids)"
 _OLDEST_KEPT = """
 SELECT scheduled_us, token FROM {runs} WHERE schedule_id = :id AND finished_us IS NOT NULL
 ORDER BY scheduled_us DESC, token LIMIT 1 OFFSET :skip"""
@@ -110,8 +116,21 @@ SELECT id FROM {nodes} WHERE state IN ('gone', 'dead') AND beat_us < :border
 ORDER BY id LIMIT :limit {lock_to_delete}"""
 _DELETE_NODES = "DELETE FROM {nodes} WHERE id = ANY(:ids)"
 _LOCK_TOMBSTONES = """
-SELECT id FROM {schedules} WHERE state = 'removed' AND updated_us < :border ORDER BY id LIMIT :limit {lock_to_delete}"""
-_DELETE_TOMBSTONES = "DELETE FROM {schedules} WHERE id = ANY(:ids)"
+SELECT id FROM {schedules} WHERE state = 'removed' AND updated_us < :border AND (seen_us IS NULL OR seen_us < :border)
+ORDER BY id LIMIT :limit {lock_to_delete}"""
+_ENDED_LONG_AGO = """
+s.state = 'ended' AND s.updated_us < :border AND s.watermark_us < :border
+  AND (s.seen_us IS NULL OR s.seen_us < :border)"""
+_ENDED = f"""
+SELECT s.id FROM {{schedules}} s WHERE {_ENDED_LONG_AGO} AND NOT EXISTS
+  (SELECT 1 FROM {{runs}} r WHERE r.schedule_id = s.id AND r.state IN ('pending', 'running'))
+ORDER BY s.id LIMIT :limit"""
+_LOCK_ENDED = (
+    f"SELECT s.id FROM {{schedules}} s WHERE s.id = ANY(:ids) AND {_ENDED_LONG_AGO} ORDER BY s.id {{lock_to_delete}}"
+)
+_WITH_OPEN_RUNS = """
+SELECT DISTINCT schedule_id FROM {runs} WHERE schedule_id = ANY(:ids) AND state IN ('pending', 'running')"""
+_DELETE_SCHEDULES = "DELETE FROM {schedules} WHERE id = ANY(:ids)"
 
 #: Stretches of old runs looked through in one call at most, when all that is found there is to be kept.
 _STRETCHES = 10
@@ -133,7 +152,7 @@ def old_runs(tx: Tx, retention: Retention, place: Place, *, limit: int) -> list[
     border = now_us(tx) - length(retention.runs)
     for _ in range(_STRETCHES):
         rows = tx.rows(_OLD_RUNS, border=border, from_us=place.finished_us, from_token=place.token, limit=limit)
-        kept = {schedule_id: _oldest_kept(tx, schedule_id, retention.keep) for schedule_id in {row[1] for row in rows}}
+        kept = _kept(tx, {row[1] for row in rows}, retention.keep)
         found = [token for token, schedule_id, us, _ in rows if _behind(kept[schedule_id], us, token)]
         if len(rows) < limit:
             place.finished_us, place.token = -(2**62), ""
@@ -142,6 +161,12 @@ def old_runs(tx: Tx, retention: Retention, place: Place, *, limit: int) -> list[
         if found:
             return found
     return []
+
+
+def _kept(tx: Tx, ids: set[str], keep: int) -> dict[str, tuple[int, str]]:
+    """Return for each schedule the last run that stays; of one that is gone, none does."""
+    there = {row[0] for row in tx.rows(_THERE, ids=sorted(ids))} if ids else set()
+    return {each: _oldest_kept(tx, each, keep if each in there else 0) for each in ids}
 
 
 def _oldest_kept(tx: Tx, schedule_id: str, keep: int) -> tuple[int, str]:
@@ -171,11 +196,25 @@ def prune(tx: Tx, retention: Retention, tokens: list[str], *, limit: int) -> int
         gone += len(skips)
     for lock, delete, age in (
         (_LOCK_NODES, _DELETE_NODES, retention.nodes),
-        (_LOCK_TOMBSTONES, _DELETE_TOMBSTONES, retention.tombstones),
+        (_LOCK_TOMBSTONES, _DELETE_SCHEDULES, retention.tombstones),
     ):
         if gone < limit:
             ids = [row[0] for row in tx.rows(lock, border=now - length(age), limit=limit - gone)]
             if ids:
                 tx.tell(delete, ids=ids)
                 gone += len(ids)
+    if gone < limit:
+        gone += _prune_ended(tx, now - length(retention.runs), limit=limit - gone)
     return gone
+
+
+def _prune_ended(tx: Tx, border: int, *, limit: int) -> int:
+    """Delete schedules that have ended long ago; return how many."""
+    found = [row[0] for row in tx.rows(_ENDED, border=border, limit=limit)]
+    locked = [row[0] for row in tx.rows(_LOCK_ENDED, border=border, ids=found)] if found else []
+    # Asked once more under the lock: a run by hand may have come meanwhile, and nothing else in the row tells of it.
+    still = {row[0] for row in tx.rows(_WITH_OPEN_RUNS, ids=locked)} if locked else set()
+    ids = [schedule_id for schedule_id in locked if schedule_id not in still]
+    if ids:
+        tx.tell(_DELETE_SCHEDULES, ids=ids)
+    return len(ids)

@@ -134,7 +134,7 @@ def _sqlalchemy_cursor(connection: Any) -> Any:
     raw = connection.connection.dbapi_connection
     if connection.dialect.is_async:
         return raw.cursor()
-    return _cursor_of(raw)
+    return cursor_of(raw)
 
 
 def _django(connection: object) -> _Found:
@@ -148,7 +148,7 @@ def _django(connection: object) -> _Found:
         if not wrapper.in_atomic_block and wrapper.get_autocommit():
             raise NotTransactional("Django is not in a transaction here; write: with transaction.atomic(): ...")
         wrapper.validate_no_broken_transaction()
-        return _cursor_of(wrapper.connection)
+        return cursor_of(wrapper.connection)
 
     return _kind_of(vendor), cursor
 
@@ -159,10 +159,10 @@ def _driver(connection: object) -> _Found:
         raise NotTransactional(f"{_shown(connection)} is asynchronous; give using() a synchronous connection")
     if root not in _DIALECTS or not hasattr(connection, "cursor"):
         return None
-    return _DIALECTS[root], lambda: _cursor_of(connection)
+    return _DIALECTS[root], lambda: cursor_of(connection)
 
 
-def _cursor_of(raw: Any) -> Any:
+def cursor_of(raw: Any) -> Any:
     """Return a cursor whose rows are tuples, whatever the connection's own habit."""
     match _root(raw):
         case "psycopg":

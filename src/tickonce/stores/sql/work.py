@@ -35,13 +35,15 @@ UPDATE {runs} SET state = 'running', attempt = attempt + 1, node = :node, starte
 WHERE token = ANY(:tokens)"""
 #: Candidates beyond those asked for: others may be claiming the first of them right now.
 _SPARE = 3
+#: Candidates looked through at most where the first of them are left to newer code.
+_MOST = 5_000
 
 
 @lru_cache(maxsize=64)
 def _candidates_text(queues: int) -> str:
     # A query a queue, each in the order of its index; together they would be sorted at each claim.
     parts = [
-        "SELECT * FROM (SELECT token, priority, due_us FROM {runs} WHERE state = 'pending' "
+        "SELECT * FROM (SELECT token, priority, due_us, policy FROM {runs} WHERE state = 'pending' "
         f"AND queue = :queue{at} AND due_us <= {{at}} AND job = ANY(:jobs) "
         f"AND (start_by_us IS NULL OR start_by_us > {{at}}) ORDER BY priority DESC, due_us LIMIT :limit) q{at}"
         for at in range(queues)
@@ -50,18 +52,31 @@ def _candidates_text(queues: int) -> str:
 
 
 def candidates(tx: Tx, *, serves: Serves, limit: int) -> list[Token]:
-    """Return tokens of runs that could be claimed, most urgent first, without locking them."""
+    """Return tokens of runs that could be claimed, most urgent first, without locking them.
+
+    Those whose policy only newer code knows are left to nodes that know it.
+    """
+    wanted = limit * (1 + _SPARE)
+    while True:
+        rows = _candidates(tx, serves, limit=wanted)
+        found = [token for token, _, _, policy in rows if policy_of(policy) is not None]
+        if len(found) >= limit or len(rows) < wanted or wanted >= _MOST:
+            return found
+        wanted *= 4
+
+
+def _candidates(tx: Tx, serves: Serves, *, limit: int) -> list[Row]:
     queues = sorted(serves.queues)
     if not queues or not serves.jobs or limit <= 0:
         return []
     rows = tx.rows(
         _candidates_text(len(queues)),
         jobs=sorted(serves.jobs),
-        limit=limit * (1 + _SPARE),
+        limit=limit,
         **{f"queue{at}": queue for at, queue in enumerate(queues)},
     )
     rows.sort(key=lambda row: (-row[1], row[2], row[0]))
-    return [row[0] for row in rows]
+    return rows[:limit]
 
 
 def claim(tx: Tx, node_id: NodeId, tokens: Sequence[Token], *, limit: int) -> list[Run]:
@@ -73,8 +88,7 @@ def claim(tx: Tx, node_id: NodeId, tokens: Sequence[Token], *, limit: int) -> li
     if not alive:
         return []
     while True:
-        # A policy of newer code is left to nodes that know it.
-        taken += [row for row in locking.rows() if policy_of(row[_AT["policy"]]) is not None]
+        taken += locking.rows()
         rest = rest[limit:]
         if len(taken) >= limit or not rest:
             break
@@ -123,10 +137,10 @@ def note(tx: Tx, node_id: NodeId, token: Token, attempt: int, *, overdue: bool |
 
 # -- finish ------------------------------------------------------------------------------------
 
-# Waits for locked rows: an outcome must not be passed over.
-_LOCK_ATTEMPTS = """
+_ATTEMPTS = """
 SELECT token, node, attempt, cancelling FROM {runs} WHERE token = ANY(:tokens) AND COALESCE(state, '') = 'running'
-ORDER BY token {lock}"""
+ORDER BY token"""
+_LOCK_ATTEMPTS = f"{_ATTEMPTS} {{lock_or_skip}}"
 _END = Update(
     table="runs",
     key=("token",),
@@ -147,7 +161,8 @@ _END = Update(
         "failures": "r.failures + v.failed",
         "result": "v.result",
         "error": "COALESCE(v.error, r.error)",
-        "reason": "COALESCE(v.reason, r.reason)",
+        "reason": "COALESCE(v.reason, CASE WHEN r.cancelling OR v.state NOT IN ('succeeded', 'failed') "
+        "THEN r.reason END)",
         "overdue": "FALSE",
     },
 )
@@ -161,7 +176,7 @@ _AGAIN = Update(
         "due_us": "v.due_us",
         "failures": "r.failures + v.failed",
         "error": "COALESCE(v.error, r.error)",
-        "reason": "COALESCE(v.reason, r.reason)",
+        "reason": "COALESCE(v.reason, CASE WHEN v.failed = 0 THEN r.reason END)",
         "node": "NULL",
         "started_us": "NULL",
         "finished_us": "NULL",
@@ -174,8 +189,8 @@ _LONGEST = 1_000_000
 _SOON_US = 30_000_000
 
 
-def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False) -> list[bool]:
-    """Write how attempts ended; an answer per outcome.
+def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False) -> list[bool | None]:
+    """Write how attempts ended; an answer per outcome, None for one whose row is locked.
 
     Args:
         bare: The store refused an outcome for its content: write it without its result, saying so.
@@ -186,13 +201,16 @@ def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False) -> list[b
     clock = tx.ask("SELECT {now}")
     running = {row[0]: row for row in locking.rows()}
     now = int(clock.rows()[0][0])
-    answers: list[bool] = []
+    # An outcome must not be passed over, nor may one locked row keep a whole group waiting.
+    passed_over = [outcome.token for outcome in outcomes if outcome.token not in running]
+    locked = {row[0]: row for row in tx.rows(_ATTEMPTS, tokens=passed_over)} if passed_over else {}
+    answers: list[bool | None] = []
     ended: list[Row] = []
     again: list[Row] = []
     for outcome in outcomes:
         row = running.get(outcome.token)
-        if row is None or row[1] != outcome.node or row[2] != outcome.attempt:
-            answers.append(False)
+        if row is None or not _matches(row, outcome):
+            answers.append(None if _matches(locked.get(outcome.token), outcome) else False)
             continue
         del running[outcome.token]  # a second outcome of one attempt finds it ended
         answers.append(True)
@@ -205,6 +223,10 @@ def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False) -> list[b
     if any(row[1] <= now + _SOON_US for row in again):
         tx.announce("runs")
     return answers
+
+
+def _matches(row: Row | None, outcome: Outcome) -> bool:
+    return row is not None and row[1] == outcome.node and row[2] == outcome.attempt
 
 
 def _end_row(outcome: Outcome, now: int, *, bare: bool) -> Row:
@@ -328,7 +350,7 @@ def _read(tx: Tx, tokens: list[Token]) -> list[Run]:
 
 # -- by hand -----------------------------------------------------------------------------------
 
-_LOCK_ONE = f"{_GET} {{lock}}"
+_LOCK_ONE = f"{_GET} {{lock_or_fail}}"
 _CANCEL_PENDING = """
 UPDATE {runs} SET state = 'cancelled', finished_us = {now}, overdue = FALSE, reason = :reason WHERE token = :token"""
 _CANCEL_RUNNING = "UPDATE {runs} SET cancelling = TRUE, reason = :reason WHERE token = :token"

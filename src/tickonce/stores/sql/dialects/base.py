@@ -71,7 +71,8 @@ class Dialect(ABC):
     Attributes:
         title: The product's name, for messages.
         extra: The extra of the package that brings the driver.
-        notifies: Whether a notifier tells of changes soon.
+        notifies: Whether a notifier tells of changes soon, as far as is known before a connection.
+        local: Whether the instant is this machine's wall clock.
         whole_file: Whether there are no locks on rows, only one on everything.
         look_first: Whether a locking read of a row that is not there must be avoided: it would lock the gap.
         updates_in_queries: Whether an update can stand in a WITH, so that one statement does both.
@@ -80,7 +81,8 @@ class Dialect(ABC):
 
     title: ClassVar[str]
     extra: ClassVar[str] = ""
-    notifies: ClassVar[bool] = False
+    notifies: bool = False
+    local: ClassVar[bool] = False
     whole_file: ClassVar[bool] = False
     look_first: ClassVar[bool] = False
     stale_reads: ClassVar[bool] = False
@@ -154,6 +156,10 @@ class Dialect(ABC):
             MissingExtra: The driver is not installed.
             Exception: The driver's own, see ``failure``.
         """
+
+    def empty(self) -> bool:
+        """Whether it is known, without making anything, that there are no tables. False where one has to connect."""
+        return False
 
     @abstractmethod
     def failure(self, error: BaseException) -> Failure | None:

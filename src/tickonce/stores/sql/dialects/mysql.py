@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_S = 5
-#: How long a statement of ours waits for a row that somebody else has locked.
-LOCK_S = 5
+#: How long a statement of ours waits for a row that somebody else has locked; the few that wait at all.
+LOCK_S = 1
+#: How long a process that is stopped in the midst of a step may hold its rows.
+_IDLE_S = 10
 #: Sizes at which a bulk statement is cut: max_allowed_packet may be as little as 1 MB.
 _CHUNK_ROWS = 250
 _CHUNK_CHARS = 200_000
@@ -67,6 +69,7 @@ class MysqlDialect(Dialect):
         "now": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
         "at": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
         "lock": "FOR UPDATE",
+        "lock_or_fail": "FOR UPDATE NOWAIT",
         "lock_or_skip": "FOR UPDATE SKIP LOCKED",
         "lock_to_delete": "FOR UPDATE SKIP LOCKED",
         "share": "LOCK IN SHARE MODE",  # the form that both products know
@@ -222,6 +225,8 @@ class MysqlLink(Link):
         self._dialect = dialect
         with raw.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL read committed")
+            if "MariaDB" in raw.get_server_info():  # MySQL has only wait_timeout, which ends idle connections, too
+                cursor.execute(f"SET SESSION idle_transaction_timeout = {_IDLE_S}")
 
     def step(self, work: Callable[[Tx], T], mode: Mode) -> T:
         """Carry out *work*: alone, or in a transaction that any error rolls back whole."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from tickonce.clock import SYSTEM_CLOCK
-from tickonce.errors import MissingExtra
+from tickonce.errors import ConfigError, MissingExtra
 from tickonce.ports import Clock, Notifier
 from tickonce.stores.sql.address import Address
+from tickonce.stores.sql.dialects import sessions
 from tickonce.stores.sql.dialects.base import Dialect, Failure, Link, Mode, Send
 from tickonce.stores.sql.text import Insert, Kind, Update
 from tickonce.stores.sql.tx import PipelinedTx, Tx
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_log = logging.getLogger("tickonce.store")
+
 CONNECT_S = 5
-#: How long a statement of ours waits for a row that somebody else has locked.
-LOCK_S = 5
 
 _TRANSIENT = {"40001", "40P01"}
 _BUSY = {"55P03"}
@@ -37,7 +39,6 @@ class PostgresqlDialect(Dialect):
 
     title: ClassVar[str] = "PostgreSQL"
     extra: ClassVar[str] = "postgresql"
-    notifies: ClassVar[bool] = True
     updates_in_queries: ClassVar[bool] = True
     value: ClassVar[str] = "%({})s"
     any_of: ClassVar[str] = "= ANY(%({})s::text[])"
@@ -50,6 +51,7 @@ class PostgresqlDialect(Dialect):
         "at": "(SELECT now_us FROM clock)",
         # FOR UPDATE would stop foreign keys of the application's own from referring to the row.
         "lock": "FOR NO KEY UPDATE",
+        "lock_or_fail": "FOR NO KEY UPDATE NOWAIT",
         "lock_or_skip": "FOR NO KEY UPDATE SKIP LOCKED",
         "lock_to_delete": "FOR UPDATE SKIP LOCKED",
         "share": "",
@@ -68,6 +70,7 @@ class PostgresqlDialect(Dialect):
 
     def __init__(self, address: Address, clock: Clock) -> None:
         super().__init__(address, clock)
+        self.notifies = not address.pooled
         self._conninfo = ""
 
     def listed(self, values: list[Any]) -> str:
@@ -134,23 +137,33 @@ class PostgresqlDialect(Dialect):
             raise MissingExtra("a PostgreSQL store", extra=self.extra) from None
         raw = kind.connect(self._parameters(deadline), autocommit=True)
         raw.budget = deadline
-        timeout_ms = deadline // timedelta(milliseconds=1)
         try:
-            # The role or the database may have other defaults, and steps rely on each of these.
-            raw.execute(
-                "SET default_transaction_isolation = 'read committed'; "
-                f"SET lock_timeout = '{LOCK_S}s'; SET statement_timeout = {timeout_ms}; "
-                f"SET idle_in_transaction_session_timeout = {3 * timeout_ms}; "
-                "SET TIME ZONE 'UTC'; SET bytea_output = 'hex'; "
-                # Our statements find their rows by index. Statistics from when a table was small, or from before a
-                # burst, would have whole tables read for a few rows, and what that seems to cost, compiled.
-                "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
-                "SET enable_mergejoin = off; SET jit = off"
-            )
+            opening = sessions.opening(raw.info.backend_pid, deadline, pooled=self.address.pooled)
+            raw.pooled = raw.execute(opening).fetchone()[0]
+            if raw.pooled:
+                self._lent(raw)
         except BaseException:
             raw.close()
             raise
         return raw
+
+    def _lent(self, raw: Any) -> None:
+        """Note that a pooler lends us a session for each transaction: nothing may rely on the session."""
+        if raw.info.options:
+            raise ConfigError(
+                f"{self.title} at {self.address.place} is behind a connection pooler, which does not hand on `options` "
+                "(of the URL or PGOPTIONS): take it out. For a schema of its own write ?schema=name; set defaults by "
+                "ALTER ROLE or ALTER DATABASE"
+            )
+        raw.prepare_threshold = None  # a prepared statement stays behind in the session in which it was made
+        if self.notifies:
+            self.notifies = False
+            _log.info(
+                "%s at %s is behind a connection pooler: settings are given with each transaction, and nodes look for "
+                "changes each second, as no notification arrives",
+                self.title,
+                self.address.place,
+            )
 
     def _parameters(self, deadline: timedelta) -> str:
         if not self._conninfo:
@@ -215,7 +228,9 @@ class PostgresqlDialect(Dialect):
         tx.tell("SELECT pg_notify(:channel, :kind)", channel=self.address.names.channel, kind=kind)
 
     def notifier(self) -> Notifier | None:
-        """Return a listener."""
+        """Return a listener; None behind a pooler, where nothing would be heard."""
+        if not self.notifies:
+            return None
         from tickonce.stores.sql.notify import PostgresqlNotifier
 
         return PostgresqlNotifier(self)
@@ -237,23 +252,26 @@ class PostgresqlLink(Link):
     def __init__(self, dialect: PostgresqlDialect, raw: Any, deadline: timedelta) -> None:
         self.raw = raw
         self._dialect = dialect
-        self._deadline = deadline
+        # Of each transaction; None where they are the session's.
+        self._settings = sessions.with_each(deadline) if raw.pooled else None
 
     def step(self, work: Callable[[Tx], T], mode: Mode) -> T:
         """Carry out *work*: alone, or between BEGIN and COMMIT in a pipeline."""
         self.committing = False
-        raw = self.raw
-        if mode is not Mode.WRITE:
-            with raw.cursor() as cursor:
-                tx = Tx(self._dialect, cursor)
-                result = work(tx)
-                tx.send_hints()
-            return result
+        raw, settings = self.raw, self._settings
         try:
-            with raw.pipeline():
+            if mode is not Mode.WRITE:
+                with raw.cursor() as cursor:
+                    tx = Tx(self._dialect, cursor if settings is None else sessions.AloneCursor(raw, cursor, settings))
+                    result = work(tx)
+                    tx.send_hints()
+                return result
+            with sessions.pipelined(raw) as pipeline:
                 # Never prepared, so that both stay readable on the wire and in the server's log.
-                raw.execute("BEGIN", prepare=False)
-                tx = PipelinedTx(self._dialect, raw)
+                raw.execute("BEGIN" if settings is None else sessions.BEGIN, prepare=False)
+                if settings is not None:
+                    raw.execute(settings)
+                tx = PipelinedTx(self._dialect, raw, pipeline)
                 result = work(tx)
                 tx.send_hints()
                 self.committing = True
@@ -274,6 +292,10 @@ class PostgresqlLink(Link):
 
     def plain(self) -> Any:
         """Give the driver's connection away."""
+        if self._settings is not None:
+            import psycopg
+
+            self.raw.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         self.raw.autocommit = False
         return self.raw
 
@@ -297,9 +319,15 @@ def _bounded_connection() -> Any:
             """A connection whose every wait ends: also at a server that is frozen behind a healthy network."""
 
             budget = timedelta(seconds=CONNECT_S)
+            #: Whether each transaction may be in another session.
+            pooled = False
 
             def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-                return super().wait(_bounded(gen, self.budget), *args, **kwargs)
+                try:
+                    return super().wait(_bounded(gen, self.budget), *args, **kwargs)
+                except DeadlinePassed:
+                    self.close()  # else the end of a pipeline waits once more
+                    raise
 
         _connection_class = BoundedConnection
     return _connection_class
@@ -319,7 +347,8 @@ def _bounded(gen: Generator[Any, Any, T], budget: timedelta) -> Generator[Any, A
                 now = SYSTEM_CLOCK.monotonic()
                 end = end or now + budget
                 if now >= end:
-                    gen.close()
+                    with suppress(Exception):  # the end of a pipeline would go on
+                        gen.close()
                     raise DeadlinePassed(f"no answer within {budget.total_seconds():g} s")
             wanted = gen.send(ready)
     except StopIteration as ended:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tickonce.clock import SYSTEM_CLOCK
@@ -39,7 +40,8 @@ class SqliteDialect(Dialect):
     """SQLite's words and ways. The store's clock is the machine's, as all processes are on one."""
 
     title: ClassVar[str] = "SQLite"
-    notifies: ClassVar[bool] = True
+    notifies = True
+    local: ClassVar[bool] = True
     whole_file: ClassVar[bool] = True
     value: ClassVar[str] = ":{}"
     any_of: ClassVar[str] = "IN (SELECT value FROM json_each(:{}))"
@@ -49,6 +51,7 @@ class SqliteDialect(Dialect):
         "now": ":now_us",
         "at": ":now_us",
         "lock": "",  # BEGIN IMMEDIATE has locked the file
+        "lock_or_fail": "",
         "lock_or_skip": "",
         "lock_to_delete": "",
         "share": "",
@@ -130,6 +133,21 @@ class SqliteDialect(Dialect):
             raw.close()
             raise
         return raw
+
+    def empty(self) -> bool:
+        """Whether there is no file, or none of our tables in it: to open it as ours makes it, or changes its mode."""
+        path = Path(self.address.path)
+        try:
+            if not path.exists():
+                return True
+            raw = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=1, isolation_level=None)
+            try:
+                named = (self.address.names.revision_table,)
+                return raw.execute("SELECT 1 FROM sqlite_master WHERE name = ?", named).fetchone() is None
+            finally:
+                raw.close()
+        except (OSError, sqlite3.Error):
+            return False  # who opens it is told what is wrong
 
     def failure(self, error: BaseException) -> Failure | None:
         """Say what an error means."""

@@ -76,6 +76,8 @@ class _Maker:
         )
         self.index("schedules", "due", "due_us", where="due_us IS NOT NULL")
         self.index("schedules", "removed", "updated_us", where="state = 'removed'", whole=("state", "updated_us"))
+        if self.partial:
+            self.index("schedules", "ended", "updated_us", where="state = 'ended'")
 
     def runs(self) -> None:
         self.table(
