@@ -117,7 +117,7 @@ class AsyncScheduler(_AsyncEditor):
 
     The calls run in four threads of its own, since stores and engine are blocking code; so nothing waits on the event
     loop. One that is cancelled goes on in its thread: its step may have happened. Decorators, ``include`` and ``on``
-    are as they are there. Coroutine jobs run on the node's event loop, not on this one.
+    are as they are there. Coroutine jobs run on the node's event loop, or on the one that ``start`` is given.
 
     Attributes:
         sync: The Scheduler that does the work, for code that is not asynchronous; ``serve`` is found there only.
@@ -221,6 +221,10 @@ class AsyncScheduler(_AsyncEditor):
         """Write the schedules that code declares."""
         return await self._run(self.sync.declare)
 
+    async def open(self, *, make: bool = True) -> None:
+        """Open the store now, instead of at first use."""
+        await self._run(self.sync.open, make=make)
+
     # -- reading -------------------------------------------------------------------------------
 
     async def schedules(
@@ -278,18 +282,27 @@ class AsyncScheduler(_AsyncEditor):
 
     # -- the node of this process --------------------------------------------------------------
 
-    async def start(self, **settings: Unpack[NodeSettings]) -> None:
+    async def start(
+        self,
+        *,
+        wait: bool = True,
+        after_fork: Literal["none", "start"] = "none",
+        loop: asyncio.AbstractEventLoop | None = None,
+        **settings: Unpack[NodeSettings],
+    ) -> None:
         """Start a node in the background of this process."""
-        await self._run(self.sync.start, **settings)
+        await self._run(self.sync.start, wait=wait, after_fork=after_fork, loop=loop, **settings)
 
     async def stop(self, drain: timedelta | str | None = None) -> bool:
         """Stop the node, if there is one; return whether all that ran has ended."""
         return await self._run(self.sync.stop, drain)
 
     @asynccontextmanager
-    async def node(self, **settings: Unpack[NodeSettings]) -> AsyncIterator[Self]:
+    async def node(
+        self, *, wait: bool = True, loop: asyncio.AbstractEventLoop | None = None, **settings: Unpack[NodeSettings]
+    ) -> AsyncIterator[Self]:
         """Start a node, and stop it at the end of the block."""
-        await self.start(**settings)
+        await self.start(wait=wait, loop=loop, **settings)
         try:
             yield self
         finally:

@@ -17,7 +17,7 @@ from tickonce.errors import BadArguments, DefinitionError, NoSchedule, UnknownJo
 from tickonce.jobs import Call, Job, Jobs, check_arguments
 from tickonce.model import MAX_ID_BYTES, Change, Policy, Run, Schedule, ScheduleState, check_id
 from tickonce.ports import Decide, Edits
-from tickonce.settings import JobOptions, ScheduleSettings, aware, changes_of, check_settings, define, resolve
+from tickonce.settings import JobOptions, ScheduleSettings, aware, changes_of, check_settings, define, resolve, storable
 from tickonce.triggers import At, Trigger, parse_trigger
 
 _log = logging.getLogger("tickonce.scheduler")
@@ -160,9 +160,10 @@ class Editor(ABC):
         Raises:
             NoSchedule: No schedule has that id.
             WrongState: It has ended.
-            DefinitionError: *until* is naive, or not in the future.
+            DefinitionError: *until* is naive, or not in the future; or *reason* holds what databases refuse.
         """
-        return self._apply(id, Pause(schedule_id=id, reason=reason, until=aware(until, "until"), by=self.by))
+        pause = Pause(schedule_id=id, reason=storable(reason, "reason"), until=aware(until, "until"), by=self.by)
+        return self._apply(id, pause)
 
     def resume(self, id: str, *, missed: Literal["latest", "all"] | None = None) -> Schedule:
         """Go on after a pause, or after the schedule was set aside; one that is active stays as it is.

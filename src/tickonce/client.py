@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from weakref import WeakSet
 
+from tickonce import forks
 from tickonce.bound import Bound, Editor
 from tickonce.config import NodeConfig, Retention
-from tickonce.errors import BadId, DefinitionError, NoRun, NoStore, RunExists, RunOpen
+from tickonce.errors import BadId, DefinitionError, NoRun, NoStore
 from tickonce.jobs import Jobs
-from tickonce.model import Node, Page, Run, RunState, Schedule, ScheduleState, Skip, Token, check_id, manual_token
+from tickonce.model import Node, Page, Run, RunState, Schedule, ScheduleState, Skip, Token, check_id
 from tickonce.planning import following
 from tickonce.ports import Clock, Edits, RunFilter, ScheduleFilter, Store
 from tickonce.settings import aware, resolve
@@ -84,10 +85,40 @@ class Client(Editor):
             NoStore: None is named, neither here nor in the environment.
             StoreError: It cannot be reached or used.
         """
+        return self._prepared(make=True)
+
+    def open(self, *, make: bool = True) -> None:
+        """Open the store now, instead of at first use.
+
+        Args:
+            make: Whether an empty store is given its tables. Without, nothing is made, not even an SQLite file: for
+                programs that only look.
+
+        Raises:
+            NoStore: None is named, neither here nor in the environment.
+            SchemaError: The tables are too old or too new; or there are none, and none were to be made.
+            StoreError: It cannot be reached or used.
+        """
+        self._prepared(make=make)
+
+    def _prepared(self, *, make: bool) -> Store:
+        forks.settle()
         if self._ready:
             store = self._given or self._opened
             if store is not None:
                 return store
+        with self._lock:
+            store = self._named()
+            store.prepare(make=make)
+            self._ready = True
+            return store
+
+    def _named(self) -> Store:
+        """Return the store without asking it anything.
+
+        Raises:
+            ConfigError: None is named, or not as it has to be.
+        """
         with self._lock:
             store = self._given or self._opened
             if store is None:
@@ -97,8 +128,6 @@ class Client(Editor):
                 if not url.strip():
                     raise NoStore
                 store = self._opened = open_store(url, clock=self.clock)
-            store.prepare()
-            self._ready = True
             return store
 
     @property
@@ -113,23 +142,6 @@ class Client(Editor):
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
-
-    def run_now(
-        self,
-        id: str,
-        *,
-        key: str | None = None,
-        args: Iterable[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """Start one run by hand; see :meth:`tickonce.bound.Editor.run_now`."""
-        try:
-            return super().run_now(id, key=key, args=args, kwargs=kwargs)
-        except RunOpen:
-            # Who asks once more, because the first answer got lost, must hear of the run and not of its being open.
-            if key is not None and self.store.run(token := manual_token(id, key)) is not None:
-                raise RunExists(token) from None
-            raise
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -310,5 +322,4 @@ def _forget_all() -> None:
         client._forget()  # noqa: SLF001 - the same module
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+forks.in_child(_forget_all)

@@ -7,24 +7,28 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
+from tickonce import forks
 from tickonce.client import Client
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.config import NodeConfig
 from tickonce.definitions import form_of, hash_of
 from tickonce.durations import parse_duration
 from tickonce.editing import Declare
-from tickonce.errors import StoreError
+from tickonce.errors import ConfigError, StoreError
 from tickonce.events import Callback, EventKind, Events
 from tickonce.hosting import Host
 from tickonce.jobs import Declared, Job, Jobs
 from tickonce.model import NodeState, Schedule, ScheduleState
-from tickonce.ports import Clock, Store
+from tickonce.ports import Clock, Runner, Store
 from tickonce.settings import JobSettings, NodeSettings, ScheduleSettings, node_config
+from tickonce.threads import check_threads, stale
 from tickonce.triggers import Trigger
 
 if TYPE_CHECKING:
+    import asyncio
+
     from tickonce.engine.node import EngineNode
 
 P = ParamSpec("P")
@@ -40,9 +44,9 @@ class Scheduler(Client):
     To make one and to decorate functions touches nothing: the store is opened at first use. So a module that holds one
     can be imported anywhere. ``with scheduler:`` and ``close`` only give back connections.
 
-    A process that forks takes nothing along: the child's Scheduler is a client without a node and opens a store of its
-    own. (A store that was given as an object has to bear that itself.) A node that nobody stopped drains for at most
-    5 s when the interpreter ends.
+    A process that forks goes on as it was. The child's Scheduler takes nothing along and opens a store of its own. (A
+    store that was given as an object has to bear that itself.) It is a client without a node, unless the node was
+    started with ``after_fork="start"``. A node that nobody stopped drains for at most 5 s when the interpreter ends.
 
     All methods may be called from any thread.
 
@@ -94,6 +98,7 @@ class Scheduler(Client):
         self.events = Events()
         self.release = release
         self._host = Host()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # -- declaring -----------------------------------------------------------------------------
 
@@ -142,7 +147,8 @@ class Scheduler(Client):
         """Write the schedules that code declares, as a node does when it starts; for a step of a deployment.
 
         One atomic step a schedule. Unchanged ones are not touched, changed ones are edited; what people changed by hand
-        stays as they want it, and what they removed stays removed. Any number of processes may do this at once.
+        stays as they want it, and what they removed stays removed. Any number of processes may do this at once. A
+        schedule whose trigger raises is written as set aside, with the reason, and keeps no other from being declared.
 
         Returns:
             The schedules as they are then, without removed ones.
@@ -168,22 +174,51 @@ class Scheduler(Client):
 
     # -- the node of this process --------------------------------------------------------------
 
-    def start(self, **settings: Unpack[NodeSettings]) -> None:
+    def start(
+        self,
+        *,
+        wait: bool = True,
+        after_fork: Literal["none", "start"] = "none",
+        loop: asyncio.AbstractEventLoop | None = None,
+        **settings: Unpack[NodeSettings],
+    ) -> None:
         """Start a node in the background of this process: write what code declares, launch, carry out.
 
         Args:
+            wait: Return when the node has joined, and raise when it cannot. False returns at once, for hosts that are
+                there with or without a node, such as web servers: joining is tried until the store answers, and the log
+                says how that goes.
+            after_fork: What a process that is forked from this one has: no node (``"none"``), or one of its own, which
+                joins as with ``wait=False`` (``"start"``). That holds for every kind of fork, so for the children of a
+                job that uses ``multiprocessing``, too.
+            loop: A running event loop for the coroutine jobs, such as the application's; None is one in a thread of
+                their own. It has to run until the node has stopped. A forked child never has this one.
             **settings: In place of the Scheduler's own, see :class:`tickonce.settings.NodeSettings`.
 
         Raises:
-            WrongState: The node runs already: one Scheduler has one node.
-            StoreError: The store cannot be reached or used; nothing was started.
+            WrongState: The node runs already, or is about to: one Scheduler has one node.
+            ConfigError: A setting is out of its range, no store is named, or threads cannot carry a node here
+                (eventlet, uWSGI without ``enable-threads``).
+            StoreError: The store cannot be reached or used; nothing was started. Not with ``wait=False``.
         """
-        self._host.start(self._make(settings))
+        if after_fork not in {"none", "start"}:
+            raise ConfigError(f"after_fork must be 'none' or 'start', got {after_fork!r}")
+        make = self._make(settings)
+        self._check_process()
+        if wait:
+            self._loop = loop
+            self._host.start(make, again=after_fork == "start")
+            return
+        self._named()
+        self._loop = loop
+        self._host.start_soon(make, again=after_fork == "start")
 
     def stop(self, drain: timedelta | str | None = None) -> bool:
         """Stop the node, if there is one: take nothing more, let what runs end within *drain*, hand back the rest.
 
-        A job may call this; then it returns at once, as the job would wait for itself.
+        A job may call this; then it returns at once, as the job would wait for itself. (A thread that the job has
+        started, and waits for, is not known to be its own: there the stop lasts for the whole *drain*.) A second call
+        meanwhile waits for the first. Afterwards ``start`` may be called again.
 
         Args:
             drain: ``drain_timeout`` of the settings by default.
@@ -194,9 +229,11 @@ class Scheduler(Client):
         return self._host.stop(None if drain is None else parse_duration(drain, "drain"))
 
     @contextmanager
-    def node(self, **settings: Unpack[NodeSettings]) -> Iterator[Self]:
+    def node(
+        self, *, wait: bool = True, loop: asyncio.AbstractEventLoop | None = None, **settings: Unpack[NodeSettings]
+    ) -> Iterator[Self]:
         """Start a node, and stop it at the end of the block; see :meth:`start`."""
-        self.start(**settings)
+        self.start(wait=wait, loop=loop, **settings)
         try:
             yield self
         finally:
@@ -205,8 +242,10 @@ class Scheduler(Client):
     def serve(self, *, drain: timedelta | str | None = None, **settings: Unpack[NodeSettings]) -> bool:
         """Be a node until SIGTERM or SIGINT, or until ``stop`` is called in another thread.
 
-        The first signal takes nothing more and lets what runs end; the second stops at once. Works in the main thread
-        only, and leaves signals as they were. What it serves is logged; where logging is not set up, it goes to stderr.
+        The first signal takes nothing more and lets what runs end; the second stops at once, within a second even where
+        the store gives no answer. One that comes while the node still joins is heard, too. Works in the main thread
+        only, as Python hands signals to no other, and leaves them as they were. What it serves is logged; where logging
+        is not set up, it goes to stderr.
 
         Args:
             drain: As for :meth:`stop`.
@@ -221,7 +260,9 @@ class Scheduler(Client):
             StoreError: The store cannot be reached or used.
         """
         wait = None if drain is None else parse_duration(drain, "drain")
-        return self._host.serve(self._make(settings), drain=wait, ready=self._announce)
+        self._check_process()
+        self._loop = None
+        return self._host.serve(self._make(settings), drain=wait, ready=self._announce, let_go=super()._forget)
 
     @property
     def alive(self) -> bool:
@@ -274,7 +315,6 @@ class Scheduler(Client):
 
         def make() -> EngineNode:
             from tickonce.engine.node import EngineNode
-            from tickonce.runners import default_runners
 
             return EngineNode(
                 self.store,
@@ -283,12 +323,18 @@ class Scheduler(Client):
                 clock=self.clock,
                 events=self.events,
                 declares=self._declares,
-                runners=default_runners("tickonce"),
+                runners=self._runners(),
                 release=self.release,
                 name=self._name or "",
             )
 
         return make
+
+    def _runners(self) -> Mapping[str, Runner]:
+        """Return what carries out the jobs; hosts put something of theirs around it."""
+        from tickonce.runners import default_runners
+
+        return default_runners("tickonce", loop=self._loop)
 
     def _announce(self) -> None:
         """Say what is served: the store above all, for a wrong one is the usual reason why nothing runs."""
@@ -303,7 +349,15 @@ class Scheduler(Client):
         else:
             sys.stderr.write(text + "\n")
 
+    def _check_process(self) -> None:
+        """Refuse a process that cannot carry a node; make locks anew that were made before threads were replaced."""
+        forks.settle()
+        check_threads()
+        if self._host.node is None and stale(self._lock):
+            self._forget()
+
     def _forget(self) -> None:
         super()._forget()
+        self._loop = None
         self.events.forget()
         self._host.forget()

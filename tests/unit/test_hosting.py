@@ -295,12 +295,14 @@ def test_a_node_that_nobody_stopped_drains_when_the_interpreter_ends():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_has_no_node_and_can_be_terminated_and_may_start_one_of_its_own():
     process = script("""
-        import os, signal, sys
+        import os, signal, sys, time
 
         def look(where):
             print(where, scheduler.alive, scheduler.node_id is None, flush=True)
 
         def fork():
+            while not scheduler.alive:  # the first run may be faster than serve()
+                time.sleep(0.01)
             child = os.fork()
             if child == 0:
                 look("child")

@@ -1,0 +1,89 @@
+"""What surrounds each job in a node: database connections that work, the project's zone and language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.conf import settings
+from django.db import connections, reset_queries
+from django.utils import timezone, translation
+
+from tickonce.ports import Runner, Work
+
+
+def around(runner: Runner) -> Runner:
+    """Return a runner that does what *runner* does, with Django's surroundings around each job."""
+    return _Around(runner)
+
+
+class _Around:
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def start(self, work: Work) -> None:
+        self._runner.start(_Surrounded(work))
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+class _Surrounded:
+    """Work that finds Django as a request would: nothing of the job before is left."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    @property
+    def interrupt(self) -> Callable[[], None] | None:
+        return self._work.interrupt
+
+    @interrupt.setter
+    def interrupt(self, to: Callable[[], None] | None) -> None:
+        self._work.interrupt = to
+
+    def perform(self) -> None:
+        refresh()
+        try:
+            with surroundings():
+                self._work.perform()
+        finally:
+            tidy()
+
+    async def perform_async(self) -> None:
+        # As ASGIHandler does for a request: a thread of its own for what the job hands to sync_to_async, the ORM above
+        # all, whose connections end with it.
+        async with ThreadSensitiveContext():
+            try:
+                with surroundings():
+                    await self._work.perform_async()
+            finally:
+                await sync_to_async(connections.close_all)()
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Give a job the project's own zone and language, whatever the one before has activated."""
+    with timezone.override(None), translation.override(settings.LANGUAGE_CODE):
+        yield
+
+
+def refresh() -> None:
+    """See to it that every open connection of this thread works, as Django does before a request, and more.
+
+    Django closes connections by their age. One that is kept (``CONN_MAX_AGE=None``) may have been dropped by its server
+    while no job ran; a job must not be the one to find out.
+    """
+    reset_queries()
+    tidy()
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is not None and not connection.in_atomic_block and not connection.is_usable():
+            connection.close()
+
+
+def tidy() -> None:
+    """Close connections that are too old, or that an error has broken."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
