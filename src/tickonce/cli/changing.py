@@ -8,12 +8,13 @@ from typing import Any, Literal
 import click
 
 from tickonce.cli.arguments import ARG, ARGS, changed_arguments, read_arguments
-from tickonce.cli.forms import schedule_form
+from tickonce.cli.forms import is_alive, schedule_form
 from tickonce.cli.helping import verb
 from tickonce.cli.session import Session, duration, duration_or_none, option, options, pass_session, shared, words
-from tickonce.cli.texts import instant_text, relative, trigger_text
+from tickonce.cli.takers import unheard_of
+from tickonce.cli.texts import instant_text, relative, trigger_text, tz_of
 from tickonce.errors import ConfigError, UnknownJob
-from tickonce.model import Misfire, OnLost, Overlap, Schedule, ScheduleState
+from tickonce.model import Misfire, OnLost, Overlap, Schedule, ScheduleState, check_id
 from tickonce.scheduler import Scheduler
 from tickonce.triggers import Trigger, parse_trigger, trigger_from_spec
 
@@ -87,19 +88,21 @@ def add_command(
 ) -> None:
     """Add a schedule: ID, when, and the JOB's name.
 
-    With -A the job must be registered and its arguments are checked; with --store they are taken as they are.
+    With -A the job must be registered and its arguments are checked; with --store they are taken as they are, with
+    a warning if no live node knows the job.
     """
     when = parse_trigger(trigger)
     settings = _read(session, given)
     if "tz" in session.given:
         settings["tz"] = session.given["tz"]
     called = read_arguments(arg, args) or ((), {})
-    scheduler = session.scheduler
     _know(session, job)
-    added = scheduler.add(
+    check_id(id)
+    added = session.reach(make=True).add(
         id, job, when, args=called[0], kwargs=called[1], if_exists=if_exists, paused=paused, **settings
     )
     _tell(session, added)
+    _warn(session, added)
 
 
 @verb(
@@ -127,20 +130,26 @@ def edit_command(
 ) -> None:
     """Change what is given of a schedule, and leave the rest.
 
-    --arg changes one argument and --args all of them; --tz alone changes the zone; none takes --timeout,
-    --start-within, --start or --end away, and --tag '' all tags. Fires up to now go by the old definition.
+    --arg changes one argument and --args all of them; --trigger leaves the zone, --tz alone changes it; none takes
+    --timeout, --start-within, --start or --end away, and --tag '' all tags. Fires up to now go by the old definition.
     """
     changes = _read(session, given)
-    scheduler = session.scheduler
     when = None if trigger is None else parse_trigger(trigger)
+    called = read_arguments(arg, args)
+    if not changes and when is None and job is None and called is None and "tz" not in session.typed:
+        raise ConfigError(f"nothing to change is given; see: tickonce edit --help, or look at it: tickonce show {id}")
+    scheduler = session.reach()
     if when is not None and "tz" in session.given:
         changes["tz"] = session.given["tz"]
+    elif when is not None:
+        # Whoever changes the hour does not mean to change the country.
+        tz = None if tz_of(when) is not None else tz_of(scheduler.get(id).trigger)
+        changes.update({} if tz is None else {"tz": tz})
     elif "tz" in session.typed:
         when, changes["tz"] = _without_zone(scheduler, id), session.given["tz"]
     if job is not None:
         _know(session, job)
         changes["job"] = job
-    called = read_arguments(arg, args)
     if called is not None:
         changes["args"], changes["kwargs"] = called
         if args is None:
@@ -150,9 +159,10 @@ def edit_command(
             expected_revision = found.revision if expected_revision is None else expected_revision
     if when is not None:
         changes["trigger"] = when
-    if not changes:
-        raise ConfigError(f"nothing to change is given; see: tickonce edit --help, or look at it: tickonce show {id}")
-    _tell(session, scheduler.update(id, expected_revision=expected_revision, **changes))
+    changed = scheduler.update(id, expected_revision=expected_revision, **changes)
+    _tell(session, changed)
+    if job is not None:
+        _warn(session, changed)
 
 
 @verb("pause", examples=['tickonce pause sync-eu --reason "stock taking" --until 2h'])
@@ -164,7 +174,7 @@ def edit_command(
 def pause_command(session: Session, /, *, id: str, reason: str, until: str | None) -> None:
     """Launch nothing more until resume; what runs goes on. The fires meanwhile end as one skip record."""
     instant = session.instant(until, "--until")
-    _tell(session, session.scheduler.pause(id, reason=reason, until=instant))
+    _tell(session, session.reach().pause(id, reason=reason, until=instant))
 
 
 @verb("resume")
@@ -174,16 +184,16 @@ def pause_command(session: Session, /, *, id: str, reason: str, until: str | Non
 @pass_session
 def resume_command(session: Session, /, *, id: str, missed: Literal["latest", "all"] | None) -> None:
     """Go on after a pause, or after the schedule was set aside."""
-    _tell(session, session.scheduler.resume(id, missed=missed))
+    _tell(session, session.reach().resume(id, missed=missed))
 
 
-@verb("revert")
+@verb("revert", short="Give back what people changed of a declared schedule.")
 @click.argument("id")
 @shared
 @pass_session
 def revert_command(session: Session, /, *, id: str) -> None:
     """Give back what people changed of a schedule that code declares."""
-    _tell(session, session.scheduler.revert(id))
+    _tell(session, session.reach().revert(id))
 
 
 @verb("rm")
@@ -193,7 +203,7 @@ def revert_command(session: Session, /, *, id: str) -> None:
 @pass_session
 def rm_command(session: Session, /, *, id: str, yes: bool) -> None:
     """Remove a schedule; what runs goes on. Code that declares it does not bring it back."""
-    found = session.scheduler.get(id)
+    found = session.reach().get(id)
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError(f"removing {id!r} wants a yes; in scripts: tickonce rm {id} -y")
@@ -201,7 +211,7 @@ def rm_command(session: Session, /, *, id: str, yes: bool) -> None:
         if not click.confirm(f"Remove {id!r} ({trigger_text(found.trigger)}){declared}?", err=True):
             session.out.say("Nothing was removed.")
             raise click.exceptions.Exit(1)
-    session.scheduler.remove(id)
+    session.reach().remove(id)
     session.out.one({"id": id, "removed": True}, f"{id} is removed")
 
 
@@ -229,6 +239,20 @@ def _know(session: Session, job: str) -> None:
         raise UnknownJob(job, known=session.scheduler.jobs.names())
 
 
+def _warn(session: Session, schedule: Schedule) -> None:
+    """Say where no program has checked the job's name, and nobody who is there now knows it."""
+    if session.app is not None:
+        return
+    scheduler = session.scheduler
+    now = scheduler.store.instant()
+    alive = [node for node in scheduler.nodes() if is_alive(node, now)]
+    if unheard_of(alive, schedule.job):
+        session.out.say(
+            f"Warning: no live node knows job {schedule.job!r}, so its runs wait until one does. Start nodes with the "
+            f"code that has it, or mend the name: tickonce edit {schedule.id} --job NAME; -A module:scheduler checks it"
+        )
+
+
 def _without_zone(scheduler: Scheduler, id: str) -> Trigger:
     found = scheduler.get(id).trigger
     spec = dict(found.spec())
@@ -238,7 +262,7 @@ def _without_zone(scheduler: Scheduler, id: str) -> Trigger:
 
 
 def _tell(session: Session, schedule: Schedule) -> None:
-    now = session.scheduler.store.instant()
+    now = session.reach().store.instant()
     _, zone = session.zone_of(schedule.trigger)
     text = f"{schedule.id}: {schedule.state}, {trigger_text(schedule.trigger)}"
     if schedule.paused_until is not None:

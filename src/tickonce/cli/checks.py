@@ -1,24 +1,29 @@
-"""What ``tickonce doctor`` looks at in the fleet: nodes, schedules, runs that wait."""
+"""What ``tickonce doctor`` looks at in the fleet: nodes and schedules."""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 from tickonce.cli.findings import Finding, Patient, some
 from tickonce.cli.paging import gathered
 from tickonce.cli.texts import distance, relative
-from tickonce.model import Node, NodeState, Run, RunState, Schedule, ScheduleState
+from tickonce.model import NodeState, Schedule, ScheduleState
 
 #: What is due for longer than this, though somebody should have dealt with it, is a problem.
 OVERDUE = timedelta(minutes=1)
 #: Nodes' clocks that differ from the store's by more than this confuse people who compare logs.
 CLOCKS_DIFFER = timedelta(seconds=1)
-#: Runs and schedules that are looked at, at most.
+#: Schedules that are looked at, at most.
 LOOKED_AT = 10_000
 
 _SERVE = "tickonce serve -A module:scheduler"
+_SAME_RELEASE = "fine while a rollout runs; else the same on all: pip install tickonce=={newest}"
+_SAME_TZDATA = (
+    "the same on all nodes, then restart them: pip install tzdata=={newest}, and PYTHONTZPATH= in their environment "
+    "where the system's is another"
+)
 
 
 def members(patient: Patient) -> Iterator[Finding]:
@@ -56,13 +61,21 @@ def members(patient: Patient) -> Iterator[Finding]:
 def versions(patient: Patient) -> Iterator[Finding]:
     """Yield what live nodes should have in common and have not."""
     for fact, what, mend in (
-        ("tickonce", "releases of tickonce", "fine while a rollout runs; else install the same release on all nodes"),
-        ("tzdata", "time zone data", "install the same tzdata on all nodes, or zones with new rules fire apart"),
+        ("tickonce", "releases of tickonce", _SAME_RELEASE),
+        ("tzdata", "time zone data, so zones whose rules have changed fire apart", _SAME_TZDATA),
     ):
-        found = Counter(str(node.facts[fact]) for node in patient.alive if fact in node.facts)
+        found: dict[str, list[str]] = {}
+        for node in patient.alive:
+            if fact in node.facts:
+                found.setdefault(str(node.facts[fact]), []).append(node.id)
         if len(found) > 1:
-            counted = ", ".join(f"{version} on {count}" for version, count in sorted(found.items()))
-            yield Finding("versions", "warning", f"nodes differ in {what}: {counted}", mend)
+            newest = max(found, key=_numbers)
+            counted = ", ".join(
+                f"{version} on {len(ids)}" + ("" if version == newest else f" ({some(ids)})")
+                for version, ids in sorted(found.items())
+            )
+            wanted = package_version(newest) if fact == "tzdata" else newest
+            yield Finding("versions", "warning", f"nodes differ in {what}: {counted}", mend.format(newest=wanted))
     releases = {node.release for node in patient.alive if node.release is not None}
     if len(releases) > 1:
         yield Finding(
@@ -71,6 +84,24 @@ def versions(patient: Patient) -> Iterator[Finding]:
             f"nodes run several releases of the program: {', '.join(sorted(releases))}",
             "fine while a rollout runs; else deploy the same release everywhere",
         )
+
+
+def package_version(tzdata: str) -> str:
+    """Return the version of the package ``tzdata`` that brings a release of the IANA's data.
+
+    >>> package_version("2026b"), package_version("2026.2"), package_version("unknown")
+    ('2026.2', '2026.2', 'NEWEST')
+    """
+    found = re.fullmatch(r"(\d{4})(?:\.(\d+)|([a-z]))", tzdata)
+    if found is None:
+        return "NEWEST"
+    return f"{found[1]}.{found[2] or ord(found[3]) - ord('a') + 1}"
+
+
+def _numbers(version: str) -> tuple[list[int], str]:
+    """Return what versions are put in order by; one that tells no number comes first."""
+    version = version if package_version(version) == "NEWEST" else package_version(version)
+    return [int(number) for number in re.findall(r"\d+", version)], version
 
 
 def clocks(patient: Patient) -> Iterator[Finding]:
@@ -84,7 +115,7 @@ def clocks(patient: Patient) -> Iterator[Finding]:
                 "warning",
                 f"{node.id}: its clock is {distance(timedelta(seconds=seconds))} {ahead} the store's; "
                 "launches are right all the same, logs are not",
-                "let NTP set that machine's clock",
+                f"on {node.host or node.id}: sudo timedatectl set-ntp true",
             )
 
 
@@ -126,71 +157,23 @@ def orphans(patient: Patient) -> Iterator[Finding]:
         return
     declared = {schedule_id for node in alive for schedule_id in node.declares}
     found, more = _schedules(patient, [ScheduleState.ACTIVE], source="code")
-    border = patient.now - patient.scheduler.config.orphan_after
-    gone = [
-        each
-        for each in found
-        if each.id not in declared and each.declaration is not None and each.declaration.seen_at < border
-    ]
-    for each in gone:
-        seen = "" if each.declaration is None else relative(each.declaration.seen_at, patient.now)
-        yield Finding(
-            "orphans",
-            "warning",
-            f"{each.id} is declared by no live node, last {seen}; its fires are skipped",
-            f"tickonce rm {each.id}, or deploy the code that declares it",
-        )
+    # A node skips the fires when it has itself been up for so long and seen nobody declare the schedule.
+    up_since = min((node.started_at for node in alive if node.ticks and node.started_at is not None), default=None)
+    for each in found:
+        if each.id in declared or each.declaration is None:
+            continue
+        seen_at = each.declaration.seen_at
+        skipped_from = max(seen_at, up_since or seen_at) + patient.scheduler.config.orphan_after
+        told = f"{each.id} is declared by no live node, last {relative(seen_at, patient.now)}"
+        mend = f"tickonce rm {each.id}, or deploy the code that declares it"
+        if skipped_from < patient.now:
+            yield Finding("orphans", "warning", f"{told}; its fires are skipped", mend)
+        else:
+            away = distance(skipped_from - patient.now)
+            mend = f"fine while a rollout runs; else {mend}"
+            yield Finding("orphans", "warning", f"{told}; its fires are launched for {away} more, then skipped", mend)
     if more:
         yield Finding("orphans", "ok", f"only the first {LOOKED_AT} declared schedules were looked at")
-
-
-def waiting(patient: Patient) -> Iterator[Finding]:
-    """Yield runs that nobody carries out: their queue is served by no live node, or nobody knows their job."""
-    if not patient.alive:
-        return  # that is told already, and says it all
-    scheduler = patient.scheduler
-    found, _ = gathered(
-        lambda count, cursor: scheduler.runs(limit=count, cursor=cursor, states=[RunState.PENDING]), LOOKED_AT
-    )
-    served = {queue for node in patient.alive if node.slots for queue in node.queues}
-    late = [run for run in found if run.due < patient.now - OVERDUE]
-    due = [run for run in found if run.due <= patient.now]
-    for queue, count in sorted(Counter(run.queue for run in due if run.queue not in served).items()):
-        yield Finding(
-            "queues",
-            "problem",
-            f"{count} run(s) wait in queue {queue!r}, which no live node serves",
-            f"{_SERVE} --queues {queue}",
-        )
-    stuck = [run for run in late if run.queue in served]
-    for job, count in sorted(Counter(run.job for run in stuck).items()):
-        yield _unclaimed(job, count, [run for run in stuck if run.job == job], patient.alive)
-    overdue = scheduler.runs(limit=100, states=[RunState.RUNNING], overdue=True).items
-    if overdue:
-        yield Finding(
-            "runs",
-            "warning",
-            f"over their timeout and still running: {some(run.token for run in overdue)}",
-            "their functions do not heed run.check(); they keep their slots until they end",
-        )
-
-
-def _unclaimed(job: str, count: int, runs: list[Run], alive: tuple[Node, ...]) -> Finding:
-    queues = {run.queue for run in runs}
-    able = [node for node in alive if queues & set(node.queues)]
-    if able and all(node.busy >= node.slots for node in able):
-        return Finding(
-            "queues",
-            "warning",
-            f"{count} run(s) of job {job!r} wait for more than {distance(OVERDUE)}: all slots are taken",
-            "start more nodes, or give them more slots: tickonce serve --slots N",
-        )
-    return Finding(
-        "jobs",
-        "problem",
-        f"{count} run(s) of job {job!r} wait for more than {distance(OVERDUE)}, and nobody with a free slot takes them",
-        f"no live node of queue {some(sorted(queues))} knows the job: deploy the code that has it, or correct the name",
-    )
 
 
 def _schedules(patient: Patient, states: list[ScheduleState], source: str | None = None) -> tuple[list[Schedule], bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from tickonce.cli.exits import Exit
@@ -18,7 +16,8 @@ from tickonce.errors import ConfigError, NoStore, SchemaError
 def db_group() -> None:
     """Make, change and check the tables of a SQL store.
 
-    An empty database is filled at first use; existing tables are changed only by 'tickonce db upgrade'.
+    An empty database is filled when a node starts or a schedule is added; existing tables are changed only by
+    'tickonce db upgrade'.
     """
 
 
@@ -31,11 +30,11 @@ def upgrade_command(session: Session, /) -> None:
 
     url = _sql_url(session)
     before, after = schema.upgrade(url)
-    form = {"store": masked(url), "before": before, "after": after, "changed": before != after}
+    form = {"store": _shown(url), "before": before, "after": after, "changed": before != after}
     if before == after:
-        text = f"{masked(url)}: the tables are of revision {after} already"
+        text = f"{_shown(url)}: the tables are of revision {after} already"
     else:
-        text = f"{masked(url)}: the tables are now of revision {after}, before: {before or 'none'}"
+        text = f"{_shown(url)}: the tables are now of revision {after}, before: {before or 'none'}"
     session.out.one(form, text)
 
 
@@ -55,13 +54,13 @@ def check_command(session: Session, /) -> Exit:
         schema.check(found, dialect_of(parse(url), SYSTEM_CLOCK))
     except SchemaError as error:
         fault = error
-    form = {"store": masked(url), "found": found, "newest": schema.NEWEST, "ok": fault is None}
+    form = {"store": _shown(url), "found": found, "newest": schema.NEWEST, "ok": fault is None}
     if fault is not None:
         if session.out.is_json:
             session.out.document(form)
         raise fault
     newer = "" if found == schema.NEWEST else f"; the newest is {schema.NEWEST}: tickonce db upgrade"
-    session.out.one(form, f"{masked(url)}: the tables are of revision {found}, which this release works with{newer}")
+    session.out.one(form, f"{_shown(url)}: the tables are of revision {found}, which this release works with{newer}")
     return Exit.OK
 
 
@@ -75,16 +74,21 @@ def sql_command(session: Session, /, *, since: str | None) -> None:
 
     url = _sql_url(session)
     text = schema.sql(url, since=since)
-    session.out.one({"store": masked(url), "since": since, "sql": text}, text.rstrip("\n"))
+    session.out.one({"store": _shown(url), "since": since, "sql": text}, text.rstrip("\n"))
 
 
 def _sql_url(session: Session) -> str:
     """Return the store's URL with its password, which a connection needs."""
-    url: str | None = session.given.get("store")
-    if session.app is not None:
-        url = session.scheduler._url or os.environ.get("TICKONCE_STORE")  # noqa: SLF001 - the public one is masked
+    url = session.store_url
     if not url:
         raise NoStore
     if url.partition(":")[0].partition("+")[0] not in ("sqlite", "postgresql", "postgres", "mysql", "mariadb"):
         raise ConfigError(f"only a SQL store has tables; this one is {masked(url)}")
     return url
+
+
+def _shown(url: str) -> str:
+    """Return the URL for people: without its password, and the path of a file in full."""
+    from tickonce.stores.sql.address import parse
+
+    return parse(url).url

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
-from tickonce.cli import checks, machine
+from tickonce.cli import checks, machine, pools, servers, takers
+from tickonce.cli.calling import cause
 from tickonce.cli.exits import Exit
 from tickonce.cli.findings import Check, Finding, Patient
 from tickonce.cli.forms import is_alive
@@ -25,20 +28,32 @@ CHECKS: tuple[Check, ...] = (
     checks.clocks,
     checks.schedules,
     checks.orphans,
-    checks.waiting,
+    takers.waiting,
+    takers.untaken,
+    servers.masters,
+    servers.servers,
+    pools.connections,
+    pools.pools,
 )
 
 
-@verb("doctor")
+@verb("doctor", short="Look for what is wrong, and say what mends it.")
 @option("--accept-clock", is_flag=True, help="Let nodes believe the store's clock again after it has jumped.")
+@option(
+    "--server-config",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Look at this configuration of uWSGI or Gunicorn, too.",
+)
 @shared
 @pass_session
-def doctor_command(session: Session, /, *, accept_clock: bool) -> Exit:
+def doctor_command(session: Session, /, *, accept_clock: bool, server_config: tuple[Path, ...]) -> Exit:
     """Look for what is wrong with store, nodes and schedules, and say what mends it. Exit code 10 on problems."""
     if accept_clock:
-        epoch = session.scheduler.store.accept_clock()
+        epoch = session.reach().store.accept_clock()
         session.out.say(f"The store's clock is accepted as it is (epoch {epoch}); nodes hear of it at their next beat.")
-    found = list(findings(session))
+    words = session.caller.words
+    found = [replace(each, found=words(each.found), mend=words(each.mend)) for each in findings(session, server_config)]
     problems = sum(finding.level == "problem" for finding in found)
     if session.out.is_json:
         session.out.document({"problems": problems, "findings": [_form(finding) for finding in found]})
@@ -49,21 +64,21 @@ def doctor_command(session: Session, /, *, accept_clock: bool) -> Exit:
     return Exit.PROBLEMS if problems else Exit.OK
 
 
-def findings(session: Session) -> Iterator[Finding]:
+def findings(session: Session, files: tuple[Path, ...] = ()) -> Iterator[Finding]:
     """Yield what each check finds. What the store refuses is a finding, too, never an error."""
-    scheduler = session.scheduler
     try:
+        scheduler = session.reach()
         store = scheduler.store
         now, nodes = store.instant(), tuple(scheduler.nodes())
     except ConfigError:
         raise
     except SchemaError as error:
-        yield Finding("schema", "problem", str(error), "tickonce db upgrade")
+        yield Finding("schema", "problem", cause(error, session.store_url), "tickonce db upgrade")
         return
     except TickonceError as error:
         yield Finding("store", "problem", str(error), "check the URL, the server, and the network between")
         return
-    patient = Patient(scheduler, now, nodes, tuple(node for node in nodes if is_alive(node, now)))
+    patient = Patient(scheduler, now, nodes, tuple(node for node in nodes if is_alive(node, now)), files)
     for check in CHECKS:
         try:
             yield from check(patient)

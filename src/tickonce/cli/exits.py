@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import click
 
+from tickonce.cli.calling import SHELL, Caller, cause
 from tickonce.cli.texts import masked, printable
 from tickonce.errors import (
     ConfigError,
@@ -64,8 +65,16 @@ class TimedOut(TickonceError):
 class Failure(click.ClickException):
     """An expected error as the command line shows it: what is wrong and what to do, without a traceback."""
 
-    def __init__(self, error: TickonceError, *, as_json: bool, verbose: bool) -> None:
-        super().__init__(masked(_said(error)))
+    def __init__(
+        self,
+        error: TickonceError,
+        *,
+        as_json: bool,
+        verbose: bool,
+        caller: Caller = SHELL,
+        url: str | None = None,
+    ) -> None:
+        super().__init__(masked(caller.words(_said(error, caller, url))))
         self.exit_code = code_of(error)  # type: ignore[misc]  # the class variable is only its default
         self._error, self._as_json, self._verbose = error, as_json, verbose
 
@@ -73,12 +82,24 @@ class Failure(click.ClickException):
         """Write it to stderr; as a JSON object where output is JSON; with the traceback where asked for."""
         if self._verbose:
             click.echo(masked("".join(traceback.format_exception(self._error))), file=file, err=True, nl=False)
-        text = self.message
         if self._as_json:
-            form = {"code": self._error.code, "error": text, "exit_code": int(self.exit_code)}
-            click.echo(json.dumps(form, ensure_ascii=False), file=file, err=True)
+            _tell(self._error.code, self, file)
         else:
-            click.echo(f"Error: {printable(text, lines=True)}", file=file, err=True)
+            click.echo(f"Error: {printable(self.message, lines=True)}", file=file, err=True)
+
+
+class Misused(click.ClickException):
+    """A word of the command line that is not understood, for programs: one JSON object on stderr."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, error: click.UsageError) -> None:
+        bare = isinstance(error, click.exceptions.NoArgsIsHelpError)  # its message is the whole help
+        super().__init__("Missing command." if bare else masked(error.format_message()))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write it to stderr."""
+        _tell("cli.usage", self, file)
 
 
 class Interrupted(click.ClickException):
@@ -86,12 +107,21 @@ class Interrupted(click.ClickException):
 
     exit_code = Exit.INTERRUPTED
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         super().__init__("interrupted")
+        self._as_json = as_json
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Say so on stderr."""
-        click.echo("Interrupted.", file=file, err=True)
+        if self._as_json:
+            _tell("cli.interrupted", self, file)
+        else:
+            click.echo("Interrupted.", file=file, err=True)
+
+
+def _tell(code: str, error: click.ClickException, file: IO[Any] | None) -> None:
+    form = {"code": code, "error": error.message, "exit_code": int(error.exit_code)}
+    click.echo(json.dumps(form, ensure_ascii=False), file=file, err=True)
 
 
 def code_of(error: TickonceError) -> Exit:
@@ -101,7 +131,7 @@ def code_of(error: TickonceError) -> Exit:
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILURE)
 
 
-def _said(error: TickonceError) -> str:
+def _said(error: TickonceError, caller: Caller, url: str | None) -> str:
     """Return the message, with what to do in the words of the command line."""
     match error:
         case ScheduleExists():
@@ -111,6 +141,10 @@ def _said(error: TickonceError) -> str:
             )
         case NoSchedule():
             return f"{error} List them with: tickonce ls"
+        case SchemaError():
+            return cause(error, url)
+        case NoStore() if caller.brings_program:
+            return f"{error}\nor say it in {caller.store}"
         case NoStore():
             return f"{error}\nor name it each time: tickonce --store URL, or your program: tickonce -A module:scheduler"
         case _:

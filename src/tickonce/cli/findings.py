@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from tickonce.model import Node
@@ -36,12 +37,14 @@ class Patient:
         now: The store's clock.
         nodes: All rows of nodes.
         alive: Those that have beaten within their lease.
+        files: Configurations of web servers that are to be looked at, too.
     """
 
     scheduler: Scheduler
     now: datetime
     nodes: tuple[Node, ...]
     alive: tuple[Node, ...]
+    files: tuple[Path, ...] = ()
 
 
 Check: TypeAlias = Callable[[Patient], Iterator[Finding]]

@@ -25,7 +25,7 @@ from tickonce.model import Node, NodeState
 @pass_session
 def nodes_command(session: Session, /, *, all: bool) -> None:
     """List the processes that take part."""
-    scheduler = session.scheduler
+    scheduler = session.reach()
     now = scheduler.store.instant()
     found = [node for node in scheduler.nodes() if all or node.state in (NodeState.ALIVE, NodeState.LEAVING)]
     session.out.listing(
@@ -36,7 +36,11 @@ def nodes_command(session: Session, /, *, all: bool) -> None:
     )
 
 
-@verb("healthcheck", examples=["HEALTHCHECK CMD tickonce healthcheck"])
+@verb(
+    "healthcheck",
+    short="Exit with 0 if a node of this host is alive: for probes.",
+    examples=["HEALTHCHECK CMD tickonce healthcheck"],
+)
 @option("--node", metavar="NAME", help="A node by its id or host name; by default any of this host.")
 @option("--any", is_flag=True, help="Any node of the fleet.")
 @option("--timeout", type=duration, default="5s", show_default=True, help="Give up after so long: exit code 8.")
@@ -49,7 +53,7 @@ def healthcheck_command(session: Session, /, *, node: str | None, any: bool, tim
 
     def look() -> None:
         try:
-            scheduler = session.scheduler
+            scheduler = session.reach()
             names = {node} if node is not None else {socket.gethostname(), scheduler.by}
             now = scheduler.store.instant()
             found.extend(
@@ -86,7 +90,7 @@ def prune_command(session: Session, /, **given: timedelta | int | None) -> None:
     chosen = {name: value for name, value in given.items() if value is not None}
     base = session.scheduler.config.retention or Retention()
     retention = Retention(**{**{name: getattr(base, name) for name in Retention.__slots__}, **chosen})
-    gone = session.scheduler.prune(retention)
+    gone = session.reach().prune(retention)
     session.out.one({"deleted": gone}, f"{gone} row(s) deleted")
 
 

@@ -25,9 +25,15 @@ class Verb(click.Command):
         write_examples(self.examples, formatter)
 
 
-def verb(name: str, *, examples: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Verb]:
-    """Return the decorator that makes a command of a function, as ``click.command`` does."""
-    return click.command(name, cls=Verb, examples=[(example, "") for example in examples])
+def verb(name: str, *, examples: Sequence[str] = (), short: str | None = None) -> Callable[[Callable[..., Any]], Verb]:
+    """Return the decorator that makes a command of a function, as ``click.command`` does.
+
+    Args:
+        name: Of the command.
+        examples: Command lines for its help.
+        short: Its line in the list of commands, where its first sentence is too long for that.
+    """
+    return click.command(name, cls=Verb, examples=[(example, "") for example in examples], short_help=short)
 
 
 def write_examples(examples: Sequence[tuple[str, str]], formatter: click.HelpFormatter) -> None:

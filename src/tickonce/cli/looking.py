@@ -5,23 +5,38 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
+from tickonce.agenda import guessed
+from tickonce.cli.findings import some
 from tickonce.cli.forms import run_form, schedule_form, skip_form
 from tickonce.cli.helping import verb
 from tickonce.cli.output import pairs, table
 from tickonce.cli.paging import LIMIT, gathered
 from tickonce.cli.runs import run_rows, show_run
-from tickonce.cli.session import Session, option, pass_session, shared, words
+from tickonce.cli.session import Session, option, options, pass_session, shared, words
 from tickonce.cli.texts import instant_text, iso, masked, masked_arguments, relative, trigger_text
+from tickonce.cli.warned import told_by_schedule
 from tickonce.durations import format_duration
 from tickonce.model import Policy, Run, Schedule, ScheduleState, Skip
 from tickonce.retry import Retry
 from tickonce.scheduler import Scheduler
+from tickonce.triggers.describe import describe
 
 _HIDDEN = (ScheduleState.ENDED, ScheduleState.REMOVED)
+
+
+#: What of a schedule can be asked for.
+WHICH = options(
+    option("--tag", help="With this tag."),
+    option("--owner", help="Of this owner."),
+    option("--job", help="Of this job."),
+    option("--queue", help="Of this queue."),
+    option("-q", "--text", help="With this text in id, job or description."),
+)
+Which: TypeAlias = dict[str, Any]
 
 
 @verb("ls")
@@ -31,19 +46,15 @@ _HIDDEN = (ScheduleState.ENDED, ScheduleState.REMOVED)
     type=words(ScheduleState),
     help="In this state; may be repeated.",
 )
-@option("--tag", help="With this tag.")
-@option("--owner", help="Of this owner.")
-@option("--job", help="Of this job.")
-@option("--queue", help="Of this queue.")
-@option("-q", "--text", help="With this text in id, job or description.")
+@WHICH
 @option("-a", "--all", is_flag=True, help="Ended and removed ones, too.")
 @LIMIT
 @shared
 @pass_session
 def ls_command(session: Session, /, *, state: tuple[str, ...], all: bool, limit: int, **which: str | None) -> None:
     """List schedules, with their next fire and their last run."""
-    scheduler = session.scheduler
-    asked: dict[str, Any] = {name: value for name, value in which.items() if value is not None}
+    scheduler = session.reach()
+    asked: Which = {name: value for name, value in which.items() if value is not None}
     if state:
         asked["states"] = state
     ended, removed = (all or hidden in state for hidden in _HIDDEN)
@@ -73,13 +84,27 @@ def ls_command(session: Session, /, *, state: tuple[str, ...], all: bool, limit:
         forms,
         ("id", "state", "trigger", "next", "", "last run", "owner"),
         rows,
-        nothing="No schedule matches." if asked else "No schedules. Add one: tickonce add ID TRIGGER JOB",
+        nothing="No schedule matches." if asked else _none_yet(session),
     )
     if more:
         session.out.say(f"The first {limit} are shown; more: --limit 0")
 
 
-@verb("show")
+def _none_yet(session: Session) -> str:
+    """Return what there is to do where no schedule is; those of the program come with its first node."""
+    scheduler = session.scheduler
+    declared = [] if session.app is None else [each.id for each in scheduler.jobs.declared]
+    awaited = [each for each in declared if scheduler.store.get(each) is None]  # others were removed, or have ended
+    if not awaited:
+        return "No schedules. Add one: tickonce add ID TRIGGER JOB"
+    app = "" if session.caller.brings_program else f" -A {session.app}"
+    return (
+        f"No schedules yet. Those that the program declares appear when its first node starts: {some(awaited)}. "
+        f"Start one: tickonce serve{app}"
+    )
+
+
+@verb("show", short="Show all about a schedule, or about a run by its token.")
 @click.argument("what", metavar="SCHEDULE|TOKEN")
 @option("-n", "--count", default=5, show_default=True, type=click.IntRange(1, 1000), help="Fires, runs, skips.")
 @shared
@@ -89,10 +114,12 @@ def show_command(session: Session, /, *, what: str, count: int) -> None:
     if "@" in what:
         show_run(session, what)
         return
-    scheduler = session.scheduler
+    scheduler = session.reach()
     found = scheduler.get(what)
     now = scheduler.store.instant()
-    fires = scheduler.next_fires(what, count) if found.definition.known else []
+    fires, why = _next_fires(scheduler, found, count)
+    guess = guessed(found.trigger, sorted({fire.year for fire in fires}))
+    remarks = [f"{what}: no next fires are shown: {why}"] if why else [f"{what}: {guess}"] if guess else []
     runs = _last_runs(scheduler, what, count)
     skips = list(scheduler.skips(what, limit=count).items)
     if session.out.is_json:
@@ -101,6 +128,8 @@ def show_command(session: Session, /, *, what: str, count: int) -> None:
         form["last_runs"] = [run_form(run) for run in runs]
         form["skips"] = [skip_form(skip) for skip in skips]
         session.out.document(form)
+        for line in remarks:
+            session.out.say(line)
         return
     tz, zone = session.zone_of(found.trigger)
     pairs(_described(found, zone, now))
@@ -113,16 +142,18 @@ def show_command(session: Session, /, *, what: str, count: int) -> None:
     if skips:
         click.echo("\nnot run")
         table(*_skip_rows(skips, zone, with_id=False))
+    for line in remarks:
+        session.out.say(line)
 
 
-@verb("skips")
+@verb("skips", short="List the fires that were not run, with the reason.")
 @click.argument("schedule", required=False)
 @LIMIT
 @shared
 @pass_session
 def skips_command(session: Session, /, *, schedule: str | None, limit: int) -> None:
     """List the fires that were not run, with the reason: of one schedule or of all."""
-    scheduler = session.scheduler
+    scheduler = session.reach()
     if schedule is not None:
         scheduler.get(schedule)
     skips, more = gathered(lambda count, cursor: scheduler.skips(schedule, limit=count, cursor=cursor), limit)
@@ -140,6 +171,17 @@ def skips_command(session: Session, /, *, schedule: str | None, limit: int) -> N
 
 def _last_runs(scheduler: Scheduler, schedule_id: str, count: int) -> list[Run]:
     return list(scheduler.runs(schedule_id=schedule_id, limit=count).items)
+
+
+def _next_fires(scheduler: Scheduler, schedule: Schedule, count: int) -> tuple[list[datetime], str]:
+    """Return the next fires; or none, and why not: what a trigger raises hides nothing else of its schedule."""
+    if not schedule.definition.known:
+        return [], ""
+    try:
+        with told_by_schedule():
+            return scheduler.next_fires(schedule.id, count), ""
+    except Exception as error:  # noqa: BLE001  # whatever a trigger raises, its schedule is shown
+        return [], f"trigger raised {type(error).__name__}: {error}"
 
 
 def _last(run: Run, now: datetime) -> str:
@@ -172,6 +214,7 @@ def _described(schedule: Schedule, zone: tzinfo, now: datetime) -> list[tuple[st
         ("state", state),
         ("reason", masked(schedule.reason or "")),
         ("trigger", trigger_text(definition.trigger)),
+        ("in words", describe(definition.trigger)),
         ("next fire", next_fire if schedule.next_fire is not None else "-"),
         ("jitter", format_duration(definition.jitter) if definition.jitter else ""),
         ("start", instant_text(definition.start, zone)),

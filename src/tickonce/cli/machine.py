@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +18,12 @@ SLOW = timedelta(milliseconds=100)
 #: Clocks that differ by more than this confuse people who compare logs.
 CLOCKS_DIFFER = timedelta(seconds=1)
 
-_NETWORK = {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "vboxsf"}
+_NETWORK = {
+    *("9p", "afs", "beegfs", "ceph", "cifs", "coda", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "orangefs"),
+    *("prl_fs", "smb3", "smbfs", "vboxsf", "vmhgfs"),
+}
+#: Of file systems in user space, those that are on a network; the name of the program follows.
+_NETWORK_IN_USER_SPACE = ("ceph", "gcsfuse", "gluster", "goofys", "juicefs", "mfs", "rclone", "s3fs", "sshfs", "vmhgfs")
 _LAYERED = {"aufs", "overlay"}
 _LOOKS = 5
 
@@ -38,6 +44,9 @@ def reach(patient: Patient) -> Iterator[Finding]:
         yield Finding("store", "warning", f"{answer}: launches are late by that", "bring nodes and store closer")
     else:
         yield Finding("store", "ok", answer)
+    if store.url.startswith("postgres") and not store.notifies:
+        found = "a connection pooler stands before PostgreSQL: no notifications, so nodes look each second"
+        yield Finding("pooler", "ok", found)
     yield Finding("schema", "ok", "as this release needs it")
     yield _clock(nearest[1], unsure=nearest[0])
 
@@ -57,12 +66,13 @@ def file(patient: Patient) -> Iterator[Finding]:
         return
     path = Path(url.partition("://")[2].partition("?")[0].removeprefix("/"))
     kind = filesystem_of(path) if sys.platform == "linux" else None
-    if kind in _NETWORK or (kind or "").startswith("fuse.sshfs"):
+    if kind is not None and is_network(kind):
         yield Finding(
             "file",
             "problem",
             f"{path} lies on a network file system ({kind}), where SQLite's locks do not hold",
-            "use a local file for the processes of one machine, or PostgreSQL or MySQL for several",
+            "for the processes of one machine a local file: TICKONCE_STORE=sqlite:////var/lib/myapp/tickonce.db; "
+            "for several machines: TICKONCE_STORE=postgresql://user@host/database",
         )
     container = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) or any(
         Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")
@@ -72,24 +82,36 @@ def file(patient: Patient) -> Iterator[Finding]:
             "file",
             "problem",
             f"{path} lies in the container's own file system: each container has a store of its own, gone with it",
-            "mount a volume there, or use PostgreSQL or MySQL for several containers",
+            f"mount a volume there: docker run -v tickonce:{path.parent} ...; or for several containers: "
+            "TICKONCE_STORE=postgresql://user@host/database",
         )
 
 
-def filesystem_of(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+def is_network(kind: str) -> bool:
+    """Whether a kind of file system is on a network.
+
+    >>> is_network("nfs4"), is_network("fuse.sshfs"), is_network("ext4"), is_network("fuseblk")
+    (True, True, False, False)
+    """
+    return kind in _NETWORK or kind.startswith(tuple(f"fuse.{name}" for name in _NETWORK_IN_USER_SPACE))
+
+
+def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
     """Return the kind of file system that *path* lies on, as Linux names it, or None where nobody says."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
+    path = path.resolve()  # a link may lead from one to another
     best: tuple[int, str] | None = None
     for line in lines:
-        parts = line.split(" ")
-        if len(parts) < 3:
+        mounted, _, kinds = line.partition(" - ")
+        parts = mounted.split(" ")
+        if len(parts) < 5:
             continue
-        point = Path(parts[1].replace("\\040", " "))
+        point = Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), parts[4]))
         if path.is_relative_to(point) and (best is None or len(point.parts) >= best[0]):
-            best = (len(point.parts), parts[2])
+            best = (len(point.parts), kinds.split(" ")[0])
     return None if best is None else best[1]
 
 
@@ -102,5 +124,6 @@ def _clock(offset: timedelta, *, unsure: timedelta) -> Finding:
         "clock",
         "warning",
         f"this machine's clock is {distance(offset)} {side} the store's; launches go by the store's, logs here do not",
-        "let NTP set both clocks; after a jump of the store's that is right: tickonce doctor --accept-clock",
+        "on the machine that is wrong: sudo timedatectl set-ntp true; after a jump of the store's that is right: "
+        "tickonce doctor --accept-clock",
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import click
 
+from tickonce.cli.calling import SHELL, Caller
 from tickonce.cli.texts import printable, width_of
 
 Form: TypeAlias = 'Literal["table", "json"]'
@@ -37,15 +38,25 @@ STYLES = {
 }
 
 
+#: Columns whose cells may take several lines; all others hold what people copy, such as ids, tokens and instants.
+PROSE = frozenset({"trigger", "why", "does", "queues", "owner", "note", "说明", "last run"})
+#: Narrower than this, prose is no pleasure.
+_LEAST_PROSE = 24
+#: What rich puts beside a column.
+_BETWEEN = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """Where and how a command answers.
 
     Attributes:
         form: ``table`` or ``json``.
+        caller: In whose words commands are named.
     """
 
     form: Form = "table"
+    caller: Caller = SHELL
 
     @property
     def is_json(self) -> bool:
@@ -78,7 +89,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Talk to people: on stderr, so that pipes carry results only."""
-        click.echo(printable(text, lines=True), err=True)
+        click.echo(printable(self.caller.words(text), lines=True), err=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -128,11 +139,28 @@ def _rich_table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    console = Console()
     for head in heads:
-        shown.add_column(head, overflow="fold")
+        shown.add_column(head, overflow="fold", no_wrap=head not in PROSE)
     for row in cells:
         shown.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    Console().print(shown)
+    # A line that is too long for the terminal is broken by the terminal, which copies it whole; a cell that is broken
+    # or cut by us would be copied in pieces.
+    console.width = max(console.width, _least_width(heads, cells))
+    console.print(shown)
+
+
+def _least_width(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """Return the columns that a table takes with nothing broken but prose, and that between its words."""
+    total = 0
+    for at, head in enumerate(heads):
+        texts = (head, *(row[at] for row in cells))
+        width = max(map(width_of, texts))
+        if head in PROSE:
+            longest = max(width_of(word) for text in texts for word in text.split(" "))
+            width = max(longest, min(width, _LEAST_PROSE))
+        total += width + _BETWEEN
+    return total
 
 
 def _fill(text: str, width: int) -> str:

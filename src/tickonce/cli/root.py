@@ -6,16 +6,17 @@ from typing import Any
 
 import click
 
-from tickonce.cli.exits import Exit, Interrupted
+from tickonce.cli.exits import Exit, Interrupted, Misused
 from tickonce.cli.helping import write_examples
-from tickonce.cli.session import Session, shared, tell_errors
+from tickonce.cli.session import Session, asks_for_json, shared, tell_errors
+from tickonce.cli.warned import told_in_a_line
 from tickonce.errors import TickonceError
 
 #: Headings of the help, with the commands below each.
 SECTIONS = {
     "Try it": ("demo", "next"),
     "Be a node": ("serve",),
-    "Look": ("ls", "show", "runs", "skips", "nodes"),
+    "Look": ("ls", "show", "calendar", "runs", "skips", "nodes"),
     "Change": ("add", "edit", "pause", "resume", "rm", "revert"),
     "Steer": ("run-now", "retry", "cancel"),
     "Operate": ("doctor", "healthcheck", "db", "prune"),
@@ -29,19 +30,42 @@ EXAMPLES = (
 )
 
 
+#: Whether the words of the command line ask for JSON, also where they cannot be read to the end.
+_AS_JSON = "tickonce.as_json"
+
+
 class Root(click.Group):
     """The group of all commands: turns expected errors into a message and an exit code."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the options before the command."""
+        as_json = asks_for_json(args)
+        try:
+            ctx = super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if as_json:
+                raise Misused(error) from error
+            raise
+        ctx.meta[_AS_JSON] = as_json
+        return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command."""
         session = ctx.ensure_object(Session)
         ctx.call_on_close(session.close)
         try:
-            ended = super().invoke(ctx)
+            with told_in_a_line():
+                ended = super().invoke(ctx)
+        except click.UsageError as error:
+            if ctx.meta[_AS_JSON]:
+                raise Misused(error) from error
+            raise
         except TickonceError as error:
             raise tell_errors(session, error) from error
         except (KeyboardInterrupt, click.Abort):
-            raise Interrupted from None
+            raise Interrupted(as_json=session.out.is_json) from None
         if isinstance(ended, Exit):
             ctx.exit(int(ended))
         return ended
@@ -93,6 +117,7 @@ def _add_commands() -> None:
     for command in (
         showing.demo_command,
         upcoming.next_command,
+        upcoming.calendar_command,
         serving.serve_command,
         looking.ls_command,
         looking.show_command,

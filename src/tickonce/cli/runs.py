@@ -59,7 +59,7 @@ def runs_command(
         instant = session.instant(text, given, sign=-1)
         if instant is not None:
             asked[name] = instant
-    scheduler = session.scheduler
+    scheduler = session.reach()
     if schedule is not None and not scheduler.runs(limit=1, schedule_id=schedule).items:
         scheduler.get(schedule)  # a name that is misspelt is told; one that was removed has runs left
     found, more = gathered(lambda count, cursor: scheduler.runs(limit=count, cursor=cursor, **asked), limit)
@@ -73,7 +73,7 @@ def runs_command(
 
 def show_run(session: Session, token: str) -> None:
     """Show one run with all that is known about it."""
-    scheduler = session.scheduler
+    scheduler = session.reach()
     run = scheduler.run(token)
     if session.out.is_json:
         session.out.document(run_form(run))

@@ -18,7 +18,11 @@ from tickonce.settings import NodeSettings
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-@verb("serve", examples=["tickonce serve -A myapp.jobs:scheduler --slots 20"])
+@verb(
+    "serve",
+    short="Be a node of the fleet, until SIGTERM or Ctrl-C.",
+    examples=["tickonce serve -A myapp.jobs:scheduler --slots 20"],
+)
 @option("--slots", type=click.IntRange(0), help="Runs carried out at the same time; 10. 0 only launches.")
 @option("--queues", multiple=True, metavar="NAME", help="Queues to serve; repeated, or with commas between.")
 @option("--ticks/--no-ticks", default=None, help="Whether to launch schedules; without, it only carries runs out.")
@@ -38,11 +42,13 @@ def serve_command(session: Session, /, *, queues: tuple[str, ...], log_level: st
     program's own. Without a program a node only launches, and others carry out.
     """
     settings = _settings(session, queues, given)
-    scheduler = session.scheduler
+    scheduler = session.scheduler if session.app is not None else session.reach(make=True)
     _log_to_stderr("debug" if session.verbose else log_level)
     if session.app is None:
         settings["slots"] = 0
         session.out.say("No program is named (-A module:scheduler): this node launches, and carries nothing out.")
+    elif (session.store_url or "").startswith("memory:"):
+        session.out.say("The store is memory: nobody shares it, neither other nodes nor other commands.")
     ended = scheduler.serve(**settings)
     return Exit.OK if ended else Exit.FAILURE
 
@@ -71,7 +77,7 @@ def _fitting_margin(config: NodeConfig, settings: NodeSettings) -> timedelta:
 
 def _log_to_stderr(level: str) -> None:
     """Log to stderr, unless the program has set up its own logging."""
-    if logging.getLogger().handlers:
+    if logging.getLogger("tickonce").hasHandlers():
         return
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("tickonce").setLevel(level.upper())

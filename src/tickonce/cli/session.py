@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -13,12 +14,13 @@ from zoneinfo import ZoneInfo
 import click
 from click.core import ParameterSource
 
+from tickonce.cli.calling import SHELL, Caller
 from tickonce.cli.loading import load_scheduler
 from tickonce.cli.output import Output
 from tickonce.cli.texts import tz_of
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.durations import parse_duration
-from tickonce.errors import ConfigError, TickonceError
+from tickonce.errors import ConfigError, SchemaError, TickonceError
 from tickonce.scheduler import Scheduler
 from tickonce.triggers import Trigger
 from tickonce.triggers.zones import zone_name
@@ -36,11 +38,13 @@ class Session:
     Attributes:
         given: Values of the shared options.
         typed: Names of those that came from the command line; they go before those of the environment.
+        caller: What people type before a command.
     """
 
     given: dict[str, Any] = field(default_factory=dict)
     typed: set[str] = field(default_factory=set)
     _scheduler: Scheduler | None = None
+    caller: Caller = SHELL
 
     def note(self, name: str, value: Any, source: ParameterSource | None) -> None:
         """Take a value of a shared option; the command line goes before the environment, the later before the first."""
@@ -53,7 +57,7 @@ class Session:
     @property
     def out(self) -> Output:
         """Where answers go."""
-        return Output(self.given.get("output", "table"))
+        return Output(self.given.get("output", "table"), self.caller)
 
     @property
     def verbose(self) -> bool:
@@ -64,7 +68,14 @@ class Session:
     def app(self) -> str | None:
         """The program that ``-A`` names, unless ``--store`` was typed instead."""
         if {"app", "store"} <= self.typed:
-            raise ConfigError("give -A or --store, not both: a program brings its own store")
+            if self.caller.brings_program:
+                raise ConfigError(
+                    f"{self.caller.prog} brings its program, and that its store: leave --store out; to name another "
+                    f"store set {self.caller.store} instead, or call: tickonce --store URL"
+                )
+            raise ConfigError(
+                "give -A or --store, not both: a program brings its own store; set TICKONCE_STORE instead"
+            )
         return None if "store" in self.typed else self.given.get("app")
 
     @property
@@ -77,6 +88,32 @@ class Session:
             else:
                 self._scheduler = Scheduler(self.given.get("store"), tz=self.given.get("tz", "UTC"))
         return self._scheduler
+
+    def reach(self, *, make: bool = False) -> Scheduler:
+        """Return the Scheduler with its store open.
+
+        Args:
+            make: Whether an empty store is given its tables; what only looks makes nothing, not even a file.
+
+        Raises:
+            ConfigError: The store is of this process alone.
+        """
+        scheduler = self.scheduler
+        scheduler.open(make=make)
+        if scheduler.store.url.startswith("memory:"):
+            raise ConfigError(
+                "memory: is a store of one process alone: nothing that others do is in it, and nothing that this "
+                "command does is seen by them. Name one that is shared, such as sqlite:////var/lib/myapp/tickonce.db"
+            )
+        return scheduler
+
+    @property
+    def store_url(self) -> str | None:
+        """The store's URL with its password, where one is named; nothing is opened."""
+        url: str | None = self.given.get("store")
+        if self.app is not None:
+            url = self.scheduler._url or os.environ.get("TICKONCE_STORE")  # noqa: SLF001 - the public one is masked
+        return url
 
     @property
     def names_store(self) -> bool:
@@ -130,7 +167,10 @@ class Session:
 
     def abandon(self) -> None:
         """Do not close the Scheduler: a thread still waits inside it, and closing would wait for that."""
-        self._scheduler = None
+        if self._scheduler is not None:
+            # Otherwise the end of the interpreter would close it.
+            self._scheduler._forget()  # noqa: SLF001 - nobody but a process that is about to end has to let go so
+            self._scheduler = None
 
     def close(self) -> None:
         """Give back connections."""
@@ -153,6 +193,23 @@ def _aware(written: datetime, zone: tzinfo, tz: str, what: str) -> datetime:
             f"write it with an offset, such as {first.isoformat()}"
         )
     return first.astimezone(UTC)
+
+
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Return whether a command line asks for JSON, however little else of it can be read.
+
+    >>> asks_for_json(["ls", "--nosuch", "-o", "json"]), asks_for_json(["-ojson", "ls", "--output=table"])
+    (True, False)
+    """
+    asked = os.environ.get("TICKONCE_OUTPUT", "")
+    for at, word in enumerate(words):
+        if word == "--":
+            break
+        if word in ("-o", "--output"):
+            asked = words[at + 1] if at + 1 < len(words) else ""
+        elif word.startswith(("-o", "--output=")):
+            asked = word.removeprefix("--output=").removeprefix("-o")
+    return asked == "json"
 
 
 # -- options -----------------------------------------------------------------------------------
@@ -226,7 +283,8 @@ def tell_errors(session: Session, error: TickonceError) -> click.ClickException:
     """Return *error* as the command line shows it."""
     from tickonce.cli.exits import Failure
 
-    return Failure(error, as_json=session.out.is_json, verbose=session.verbose)
+    url = session.store_url if isinstance(error, SchemaError) else None
+    return Failure(error, as_json=session.out.is_json, verbose=session.verbose, caller=session.caller, url=url)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -9,7 +9,11 @@ from tickonce.cli.helping import verb
 from tickonce.cli.session import OUTPUT, VERBOSE, Session, option, options, pass_session
 
 
-@verb("demo", examples=["tickonce demo", "tickonce demo --seconds 60 --nodes 5"])
+@verb(
+    "demo",
+    short="Run a small fleet here, kill a node, and count each tick.",
+    examples=["tickonce demo", "tickonce demo --seconds 60 --nodes 5"],
+)
 @option("--seconds", default=20, show_default=True, type=click.IntRange(5, 3600), help="How long the fleet runs.")
 @option("--nodes", default=3, show_default=True, type=click.IntRange(2, 50), help="Processes; one of them is killed.")
 @option(

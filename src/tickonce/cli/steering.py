@@ -21,7 +21,7 @@ _FIRST_LOOK = timedelta(milliseconds=50)
 _LOOK = timedelta(seconds=1)
 
 
-@verb("run-now")
+@verb("run-now", short="Start one run by hand, now.")
 @click.argument("schedule")
 @option("--key", help="Starts one run only, however often it is given: an order's number.")
 @ARG
@@ -42,7 +42,7 @@ def run_now_command(
     timeout: timedelta | None,
 ) -> Exit:
     """Start one run by hand, now; the schedule's next fire stays as it is."""
-    scheduler = session.scheduler
+    scheduler = session.reach()
     given = read_arguments(arg, args)
     called: dict[str, Any] = {} if given is None else {"args": given[0], "kwargs": given[1]}
     if arg and args is None:
@@ -64,13 +64,13 @@ def run_now_command(
     return Exit.OK if run.state is RunState.SUCCEEDED else Exit.RUN_FAILED
 
 
-@verb("retry")
+@verb("retry", short="Make a run that ended badly pending again.")
 @click.argument("token")
 @shared
 @pass_session
 def retry_command(session: Session, /, *, token: str) -> None:
     """Make a run that ended badly pending again, under its own token."""
-    run = session.scheduler.retry(token)
+    run = session.reach().retry(token)
     session.out.one(run_form(run), f"{run.token} is {run.state} again")
 
 
@@ -80,7 +80,7 @@ def retry_command(session: Session, /, *, token: str) -> None:
 @pass_session
 def cancel_command(session: Session, /, *, token: str) -> None:
     """End a pending run; ask a running one to stop."""
-    run = session.scheduler.cancel(token)
+    run = session.reach().cancel(token)
     text = f"{run.token} is {run.state}"
     if run.state is RunState.RUNNING:
         text = f"{run.token} is asked to stop; its node hears of it at its next beat"
@@ -88,7 +88,7 @@ def cancel_command(session: Session, /, *, token: str) -> None:
 
 
 def _ended(session: Session, run: Run, timeout: timedelta | None) -> Run:
-    scheduler = session.scheduler
+    scheduler = session.reach()
     clock = scheduler.clock
     until = None if timeout is None else clock.monotonic() + timeout
     pause = _FIRST_LOOK

@@ -10,6 +10,7 @@ from typing import Any
 
 from tickonce.durations import format_duration
 from tickonce.triggers import Trigger
+from tickonce.triggers.describe import Lang, language
 
 MASK = "***"
 
@@ -72,7 +73,7 @@ def width_of(text: str) -> int:
     return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
 
 
-def instant_text(instant: datetime | None, zone: tzinfo = UTC, *, weekday: bool = False) -> str:
+def instant_text(instant: datetime | None, zone: tzinfo = UTC, *, weekday: bool = False, lang: Lang = "en") -> str:
     """Return *instant* on the wall of *zone*, with its offset; a fraction only where it has one.
 
     >>> instant_text(datetime(2026, 11, 21, 13, tzinfo=UTC)), instant_text(None)
@@ -84,7 +85,7 @@ def instant_text(instant: datetime | None, zone: tzinfo = UTC, *, weekday: bool 
     text = local.isoformat(" ", "milliseconds" if local.microsecond else "seconds")  # no fire is scheduled finer
     if text.endswith("+00:00"):
         text = text.removesuffix("+00:00") + "Z"
-    return f"{local:%a} {text}" if weekday else text
+    return f"{language(lang).weekday(local.date())} {text}" if weekday else text
 
 
 def iso(instant: datetime | None) -> str | None:
@@ -103,6 +104,12 @@ def distance(length: timedelta) -> str:
     ['250ms', '59s', '1h2m', '1d1h', '10d']
     """
     length = abs(length)
+    if timedelta(0) < length < timedelta(milliseconds=1):
+        return "less than 1ms"
+    return format_duration(_rounded(length))
+
+
+def _rounded(length: timedelta) -> timedelta:
     for unit, step in (
         (timedelta(days=7), timedelta(days=1)),
         (timedelta(days=1), timedelta(hours=1)),
@@ -110,22 +117,26 @@ def distance(length: timedelta) -> str:
         (timedelta(seconds=1), timedelta(seconds=1)),
     ):
         if length >= unit:
-            return format_duration(length // step * step)
-    if timedelta(0) < length < timedelta(milliseconds=1):
-        return "less than 1ms"
-    return format_duration(length // timedelta(milliseconds=1) * timedelta(milliseconds=1))
+            return length // step * step
+    return length // timedelta(milliseconds=1) * timedelta(milliseconds=1)
 
 
-def relative(instant: datetime | None, now: datetime) -> str:
+def relative(instant: datetime | None, now: datetime, *, lang: Lang = "en") -> str:
     """Return where *instant* is, seen from *now*.
 
     >>> now = datetime(2026, 11, 21, 13, tzinfo=UTC)
     >>> relative(now + timedelta(minutes=5), now), relative(now - timedelta(hours=2), now), relative(now, now)
     ('in 5m', '2h ago', 'now')
+    >>> relative(now + timedelta(hours=36, seconds=1), now, lang="zh"), relative(now, now, lang="zh")
+    ('1 天 12 小时后', '现在')
     """
     if instant is None:
         return "-"
     away = instant - now
+    if lang == "zh":
+        if abs(away) < timedelta(milliseconds=1):
+            return "现在"
+        return f"{language(lang).length(_rounded(abs(away)))}{'后' if away > timedelta(0) else '前'}"
     if abs(away) < timedelta(milliseconds=1):
         return "now"
     return f"in {distance(away)}" if away > timedelta(0) else f"{distance(away)} ago"
@@ -160,8 +171,13 @@ def _spec_text(spec: Mapping[str, Any]) -> str:
             more = len(instants) - _SHOWN_INSTANTS
             text = f"at {', '.join(map(str, instants[:_SHOWN_INSTANTS]))}" + (f", {more} more" if more > 0 else "")
         case {"kind": "calendar"} if bool(spec.get("months")) != bool(spec.get("days")):
-            unit = "months" if spec.get("months") else "days"
-            text = f"every {spec[unit]} {unit} at {spec.get('at', '00:00')}"
+            text = f"every {_dates(spec.get('months'), spec.get('days'))} at {spec.get('at', '00:00')}"
+        case {"kind": "rrule", "rule": rule}:
+            text = " ".join(f"{rule}".split())
+        case {"kind": "solar", "event": event, "latitude": latitude, "longitude": longitude}:
+            text = f"solar {event} {latitude} {longitude}"
+        case {"kind": "on_days", "trigger": Mapping() as part, "calendar": Mapping() as calendar}:
+            text = f"({_spec_text(part)}) {_on_days(spec, calendar)}"
         case {"kind": "union" | "intersection" | "but_not" as kind, "triggers": [*parts]}:
             return f" {_JOINED[kind]} ".join(f"({_spec_text(part)})" for part in parts)
         case _:
@@ -170,6 +186,20 @@ def _spec_text(spec: Mapping[str, Any]) -> str:
     text += "".join(f" {word} {spec[name]}" for name, word in known.items() if name in spec)
     text += " spread" if spec.get("spread") else ""
     return f"{text} ({spec['tz']})" if "tz" in spec else text
+
+
+def _dates(months: object, days: object) -> str:
+    number, unit = (months, "month") if months else (days, "day")
+    if unit == "day" and isinstance(number, int) and number % 7 == 0:
+        number, unit = number // 7, "week"
+    return unit if number == 1 else f"{number} {unit}s"
+
+
+def _on_days(spec: Mapping[str, Any], calendar: Mapping[str, Any]) -> str:
+    days = {"working": "working days"}.get(f"{calendar.get('days')}", f"{calendar.get('days')}")
+    whose = "-".join(f"{calendar[name]}" for name in ("country", "subdivision", "name") if calendar.get(name))
+    move = f", else the {spec['move']} one" if spec.get("move") else ""
+    return f"{'not on' if spec.get('condition') == 'skip' else 'on'} {days} of {whose}{move}"
 
 
 def _escaped(char: str) -> str:

@@ -45,6 +45,13 @@ class CommandLine:
 
 
 @pytest.fixture
+def made(tickonce: CommandLine) -> CommandLine:
+    """The same with the tables made: what only looks makes none."""
+    tickonce("db", "upgrade")
+    return tickonce
+
+
+@pytest.fixture
 def tickonce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     for name in [name for name in os.environ if name.startswith("TICKONCE_")]:
         monkeypatch.delenv(name)

@@ -115,6 +115,18 @@ def test_edit_of_the_zone_alone_keeps_the_expression(tickonce):
     assert "has no zone" in tickonce("edit", "often", "--tz", "UTC", exit=2).stderr
 
 
+def test_edit_of_the_expression_alone_keeps_the_zone(tickonce):
+    tickonce("add", "sync", "0 9 * * *", "shop.sync", "--tz", "Asia/Tokyo")
+    for words, text in (
+        (["--trigger", "30 9 * * *"], "30 9 * * * (Asia/Tokyo)"),
+        (["--trigger", "CRON_TZ=Europe/Paris 0 8 * * *"], "0 8 * * * (Europe/Paris)"),
+        (["--trigger", "0 7 * * *", "--tz", "UTC"], "0 7 * * * (UTC)"),
+        (["--trigger", "every 5m"], "every 5m"),
+        (["--trigger", "0 6 * * *"], "0 6 * * * (UTC)"),
+    ):
+        assert tickonce.json("edit", "sync", *words)["trigger_text"] == text
+
+
 def test_edit_takes_bounds_away(tickonce):
     tickonce("add", "sync", "every 1h", "shop.sync", "--end", "2h")
     assert tickonce.json("show", "sync")["end"] is not None

@@ -20,6 +20,18 @@ def test_the_statements_can_be_read_without_a_connection(tickonce):
     assert "s3cret" not in form["store"]
 
 
+def test_a_revision_that_is_not_known_is_told_with_those_that_are(tickonce):
+    said = tickonce("db", "sql", "--since", "9999", exit=2).stderr
+    assert "no revision '9999'; known are 0001" in said
+    assert "Traceback" not in said
+
+
+def test_a_relative_path_is_shown_in_full(tickonce):
+    assert f"sqlite:///{tickonce.home}/other.db:" in tickonce("db", "upgrade", "--store", "sqlite:///other.db").stdout
+    assert str(tickonce.home / "third.db") in tickonce("ls", "--store", "sqlite:///third.db", exit=9).stderr
+    assert "four slashes" in tickonce("ls", "--store", "sqlite:/third.db", exit=2).stderr
+
+
 def test_the_program_names_the_store_too(tickonce, monkeypatch):
     tickonce.program("shop", f"from tickonce import Scheduler\nscheduler = Scheduler({tickonce.url!r})\n")
     monkeypatch.delenv("TICKONCE_STORE")

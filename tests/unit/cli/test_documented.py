@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tickonce.cli import root as root_module
 from tickonce.cli.exits import Exit
 from tickonce.cli.root import SECTIONS, root
 
@@ -56,5 +57,17 @@ def test_every_exit_code_is_documented():
     assert codes == {int(code) for code in Exit} | {6}
 
 
+def test_every_command_has_a_line_in_the_help_that_is_not_cut():
+    assert [name for name, each in root.commands.items() if each.get_short_help_str(63).endswith("...")] == []
+
+
 def test_every_command_has_its_place_in_the_help():
     assert sorted(name for names in SECTIONS.values() for name in names) == sorted(root.commands)
+
+
+def test_every_check_of_the_doctor_has_its_line():
+    sources = Path(root_module.__file__).parent.glob("*.py")
+    found = {name for path in sources for name in re.findall(r'\bFinding\(\s*"(\w+)"', path.read_text("utf-8"))}
+    table = section(("doctor",)).partition("| check |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == found
+    assert len(found) > 15

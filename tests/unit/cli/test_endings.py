@@ -66,24 +66,91 @@ def test_tables_of_another_release_are_9(tickonce):
     assert "newer than this code" in tickonce("doctor", exit=10).stdout
 
 
-def test_interrupted_is_130(tickonce, monkeypatch):
+def test_interrupted_is_130(made, tickonce, monkeypatch):
     def interrupted(scheduler):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Scheduler, "nodes", interrupted)
     assert tickonce("nodes", exit=130).stderr == "Interrupted.\n"
+    assert json.loads(tickonce("nodes", "-o", "json", exit=130).stderr)["code"] == "cli.interrupted"
 
 
-def test_errors_are_json_where_answers_are(tickonce):
+def test_errors_are_json_where_answers_are(made, tickonce):
     said = tickonce("show", "none", "-o", "json", exit=3)
     assert said.stdout == ""
     form = json.loads(said.stderr)
     assert (form["code"], form["exit_code"]) == ("lookup.no_schedule", 3)
 
 
-@pytest.mark.parametrize("words", [["nosuch"], ["ls", "--nosuch"], ["ls", "-o", "yaml"], ["show"]])
+USAGE = [["nosuch"], ["ls", "--nosuch"], ["show"], ["--nosuch", "ls"], ["db"], ["db", "nosuch"], ["next", "1 2"], []]
+
+
+@pytest.mark.parametrize("words", [*USAGE, ["ls", "-o", "yaml"]], ids=str)
 def test_usage_is_2(tickonce, words):
     tickonce(*words, exit=2)
+
+
+@pytest.mark.parametrize("words", USAGE, ids=str)
+def test_what_is_misused_is_told_in_json_as_well(tickonce, words, monkeypatch):
+    """Whether JSON is asked for before the fault, behind it, or in the environment."""
+    answers = [tickonce("-o", "json", *words, exit=2), tickonce(*words, "--output=json", exit=2)]
+    monkeypatch.setenv("TICKONCE_OUTPUT", "json")
+    for said in [*answers, tickonce(*words, exit=2)]:
+        assert said.stdout == ""
+        form = json.loads(said.stderr)
+        assert form["exit_code"] == 2
+        assert form["error"]
+        assert "Usage:" not in form["error"]
+
+
+def test_memory_is_refused_as_nobody_shares_it(tickonce):
+    for words in (["ls"], ["add", "a", "every 1h", "job"], ["doctor"], ["serve"], ["healthcheck"]):
+        assert "of one process alone" in tickonce(*words, "--store", "memory:", exit=2).stderr
+    assert tickonce.json("next", "@daily", "-n", "1", "--store", "memory:")["fires"]
+
+
+LOOKING = [
+    ["ls"],
+    ["show", "a"],
+    ["show", "a@2026-01-01T00:00:00Z"],
+    ["runs"],
+    ["skips"],
+    ["nodes"],
+    ["healthcheck"],
+    ["next", "a"],
+    ["calendar"],
+    ["pause", "a"],
+    ["resume", "a"],
+    ["edit", "a", "--priority", "1"],
+    ["rm", "a", "-y"],
+    ["revert", "a"],
+    ["run-now", "a"],
+    ["retry", "a"],
+    ["cancel", "a"],
+    ["prune"],
+    ["db", "check"],
+]
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=str)
+def test_what_only_looks_makes_no_file_and_says_who_makes_it(tickonce, words):
+    said = tickonce(*words, exit=9).stderr
+    assert str(tickonce.home / "tickonce.db") in said
+    assert "tickonce db upgrade" in said
+    assert list(tickonce.home.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["ls"], ["db", "check"], ["doctor"]], ids=str)
+def test_what_only_looks_leaves_somebody_elses_file_as_it_is(tickonce, words):
+    file = tickonce.home / "tickonce.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE shops (name TEXT)")
+    before = file.read_bytes()
+    tickonce(*words, exit=10 if words == ["doctor"] else 9)
+    assert file.read_bytes() == before
+    assert list(tickonce.home.iterdir()) == [file]
+    tickonce("add", "a", "every 1h", "job")
+    tickonce("ls")
 
 
 def test_options_stand_before_and_behind(tickonce):

@@ -8,12 +8,12 @@ ONE = "from tickonce import Scheduler\nscheduler = Scheduler()\n"
 
 
 @pytest.mark.parametrize("app", ["shop", "shop:scheduler", "shop:also", "shop:box.inside"])
-def test_a_scheduler_is_found(tickonce, app):
+def test_a_scheduler_is_found(made, tickonce, app):
     tickonce.program("shop", ONE + "also = scheduler\nclass box:\n    inside = scheduler\n")
     tickonce("-A", app, "ls")
 
 
-def test_an_async_scheduler_is_one_too(tickonce):
+def test_an_async_scheduler_is_one_too(made, tickonce):
     tickonce.program("shop", "from tickonce import AsyncScheduler\nscheduler = AsyncScheduler()\n")
     tickonce("-A", "shop", "ls")
 
@@ -55,7 +55,9 @@ def test_dash_a_and_store_exclude_each_other(tickonce):
 
 
 def test_what_is_typed_goes_before_the_environment(tickonce, monkeypatch):
-    tickonce.program("shop", "from tickonce import Scheduler\nscheduler = Scheduler('memory:')\n")
+    other = f"sqlite:///{tickonce.home}/other.db"
+    tickonce.program("shop", f"from tickonce import Scheduler\nscheduler = Scheduler({other!r})\n")
+    tickonce("db", "upgrade", "--store", other)
     tickonce.scheduler.add("here", "job", "every 1d")
     assert tickonce.json("-A", "shop", "ls") == []  # though TICKONCE_STORE names another one
     monkeypatch.setenv("TICKONCE_APP", "shop")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tickonce.cli.loading import load_scheduler
+
 
 @pytest.fixture
 def shop(tickonce):
@@ -56,6 +58,35 @@ def test_removed_schedules_are_listed_when_asked_for(shop):
     shop("rm", "sync-eu", "-y")
     assert "sync-eu" not in shop("ls").stdout
     assert [form["id"] for form in shop.json("ls", "--state", "removed")] == ["sync-eu"]
+
+
+@pytest.fixture
+def weekends(tickonce):
+    """A schedule that is set aside when it is declared: its calendar knows nothing of this year."""
+    tickonce.program(
+        "plant",
+        "from tickonce import Scheduler, cron\n"
+        "from tickonce.calendars import own_calendar\n"
+        "from tickonce.triggers.days import on_days\n"
+        "scheduler = Scheduler()\n"
+        "stale = on_days(cron('0 10 * * 0,6'), only_on=own_calendar('plant', years=(2020, 2021), unknown='fail'))\n"
+        "@scheduler.schedule(stale, id='weekends')\n"
+        "def report(): ...\n"
+        "@scheduler.schedule(cron('0 9 * * *'), id='daily')\n"
+        "def other(): ...\n",
+    )
+    load_scheduler("plant").declare()
+    return tickonce
+
+
+def test_a_schedule_that_was_set_aside_is_shown_with_its_definition_and_the_reason(weekends):
+    said = weekends("show", "weekends")
+    for text in ("aside", "trigger raised TriggerError", "has no data of", "(0 10 * * 0,6 (UTC)) on working days"):
+        assert text in said.stdout
+    assert "weekends: no next fires are shown: trigger raised TriggerError" in said.stderr
+    form = weekends.json("show", "weekends")
+    assert (form["state"], form["next_fires"]) == ("aside", [])
+    assert "has no data of" in form["reason"]
 
 
 def test_show_tells_all_about_a_schedule(shop):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from tickonce.cli import output
 from tickonce.cli.output import Output, pairs, table
 from tickonce.cli.texts import masked
@@ -33,6 +35,22 @@ def test_on_a_terminal_rich_draws_the_table(capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "[red]sync[/red]" in said
     assert "────" in said
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+def test_in_a_narrow_terminal_what_people_copy_stays_whole(capsys, monkeypatch, columns):
+    monkeypatch.setattr(output, "looks_rich", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    token = "a-schedule-with-a-long-name-of-a-shop-in-the-north@2026-11-21T13:00:02.123456Z"
+    table(
+        ("token", "state", "scheduled", "node", "why"),
+        [(token, "failed", "2026-11-21 13:00:02.123Z", "web-1-4711-abcdef12", "it was not to be " * 4)],
+    )
+    said = capsys.readouterr().out
+    for whole in (token, "2026-11-21 13:00:02.123Z", "web-1-4711-abcdef12"):
+        assert whole in said
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) < 190  # prose gives way
 
 
 def test_without_rich_a_terminal_gets_plain_text(monkeypatch):

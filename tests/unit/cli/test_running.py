@@ -61,7 +61,7 @@ def test_nodes_and_healthcheck_see_the_node(tickonce, node):
     tickonce("healthcheck", "--node", "elsewhere", exit=1)
 
 
-def test_without_a_node_nothing_is_healthy(tickonce):
+def test_without_a_node_nothing_is_healthy(made, tickonce):
     assert "no live node of this host" in tickonce("healthcheck", exit=1).stdout
     assert "Start one: tickonce serve" in tickonce("nodes").stderr
 

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import click
 
-from tickonce.cli.demo.expectation import Expectation
 from tickonce.cli.demo.feed import Feed
-from tickonce.cli.demo.ledger import create, read
+from tickonce.cli.demo.ledger import create
 from tickonce.cli.demo.node import LEASE
 from tickonce.cli.demo.play import Play
 from tickonce.cli.demo.processes import Processes
 from tickonce.cli.demo.stage import Stage, stage
-from tickonce.cli.demo.verdict import Verdict, judge
+from tickonce.cli.demo.verdict import Account
 from tickonce.cli.exits import Exit
 from tickonce.cli.forms import is_alive
 from tickonce.cli.session import Session
@@ -48,11 +47,11 @@ def play_demo(session: Session, *, seconds: int, nodes: int, store: str | None) 
     good = False
     try:
         with _ending_in_order():
-            verdict, killed = _played(shown, folder, seconds=seconds, nodes=nodes, store=store)
-        good = verdict.good
-        _tell(shown, verdict, seconds=seconds)
+            account, killed = _played(shown, folder, seconds=seconds, nodes=nodes, store=store)
+        good = account.good
+        _tell(shown, account, seconds=seconds)
         if session.out.is_json:
-            form = {**verdict.form(), "nodes": nodes, "killed": killed, "seconds": seconds}
+            form = {**account.form(), "nodes": nodes, "killed": killed, "seconds": seconds}
             click.echo(json.dumps(form))
         if not good:
             shown.say(f"The store, the ledger and the nodes' logs are kept in {folder}")
@@ -63,10 +62,10 @@ def play_demo(session: Session, *, seconds: int, nodes: int, store: str | None) 
         shown.close()
         if good:
             shutil.rmtree(folder, ignore_errors=True)
-    return Exit.OK if verdict.good else Exit.FAILURE
+    return Exit.OK if account.good else Exit.FAILURE
 
 
-def _played(shown: Stage, folder: Path, *, seconds: int, nodes: int, store: str | None) -> tuple[Verdict, int]:
+def _played(shown: Stage, folder: Path, *, seconds: int, nodes: int, store: str | None) -> tuple[Account, int]:
     url = store or f"sqlite:///{folder / 'tickonce.db'}"
     if url.startswith("memory"):
         raise ConfigError("the demo's processes cannot share a store in memory; leave --store out, or name a database")
@@ -82,7 +81,8 @@ def _played(shown: Stage, folder: Path, *, seconds: int, nodes: int, store: str 
         play = Play(
             scheduler=scheduler,
             processes=processes,
-            expectation=Expectation(end=scheduler.store.instant() + timedelta(seconds=seconds)),
+            end=scheduler.store.instant() + timedelta(seconds=seconds),
+            ahead=ahead,
             stage=shown,
             feed=feed.url,
             ledger=ledger,
@@ -100,19 +100,20 @@ def _played(shown: Stage, folder: Path, *, seconds: int, nodes: int, store: str 
                 shown.show(play.view())
                 SYSTEM_CLOCK.sleep(_STEP)
             shown.show(play.view())
-            skipped = play.skipped()
-        finally:
+        except BaseException:
             if store is not None:
                 play.clear()
+            raise
         died = [process for process in processes.all if process.ended and not process.killed]
         # What still comes while the nodes drain is judged, too.
         processes.stop()
         shown.close()
         for process in died:
             shown.say(f"{process.name} ended by itself; the end of its log:\n{process.last_words()}")
-        killed = {process.name for process in processes.all if process.killed}
-        must, may = play.expectation.ticks()
-        return judge(must, may, read(ledger), skipped=skipped, killed=killed, ahead=ahead), len(killed)
+        account = Account(play.verdict())
+        if store is not None:
+            play.clear()
+        return account, sum(process.killed for process in processes.all)
 
 
 def _introduce(shown: Stage, scheduler: Scheduler, *, feed: str, ledger: Path, nodes: int, seconds: int) -> None:
@@ -159,26 +160,26 @@ def _ahead(scheduler: Scheduler) -> timedelta:
     return best[1] if best is not None and abs(best[1]) > best[0] else timedelta(0)
 
 
-def _tell(shown: Stage, verdict: Verdict, *, seconds: int) -> None:
-    latest = verdict.recovered_after.total_seconds()
-    after = f", {latest:.1f} s late" if verdict.recovered else ""
-    p50, p99 = verdict.form()["lateness_p50_ms"], verdict.form()["lateness_p99_ms"]
+def _tell(shown: Stage, account: Account, *, seconds: int) -> None:
+    form = account.form()
+    after = f", {account.recovered_after.total_seconds():.1f} s late" if form["recovered"] else ""
     for line in (
         "",
         "Verdict: the ledger, against arithmetic on definitions and times of edits",
         "",
-        f"  expected   {verdict.expected:5}  ticks in {seconds} s",
-        f"  done       {verdict.done:5}",
-        f"  doubled    {verdict.doubled:5}",
-        f"  missed     {verdict.missed:5}",
-        *_line("unexpected", verdict.unexpected, "at times that no definition names"),
-        *_line("skipped", verdict.skipped, "just before a pause or removal, and recorded so"),
-        f"  recovered  {verdict.recovered:5}  begun by the killed node, run again as attempt 2{after}",
-        f"  lateness   p50 {p50:g} ms, p99 {p99:g} ms, to the job's first line",
+        f"  expected   {form['expected']:5}  ticks in {seconds} s",
+        f"  done       {form['done']:5}",
+        f"  doubled    {form['doubled']:5}",
+        f"  missed     {form['missed']:5}",
+        *_line("unexpected", form["unexpected"], "at times that no definition names"),
+        *_line("wrong", form["wrong"], "in other ways"),
+        *_line("skipped", form["skipped"], "just before a pause or removal, and recorded so"),
+        f"  recovered  {form['recovered']:5}  begun by the killed node, run again as attempt 2{after}",
+        f"  lateness   p50 {form['lateness_p50_ms']:g} ms, p99 {form['lateness_p99_ms']:g} ms, to the job's first line",
         "             (until a killed node is given up, others launch its share 1 s late)",
         "",
-        *(f"  {line}" for line in verdict.odd),
-        "Each tick was launched once, and none was forgotten." if verdict.good else "This should not be: see above.",
+        *(f"  {line}" for line in account.odd),
+        "Each tick was launched once, and none was forgotten." if account.good else "This should not be: see above.",
     ):
         shown.say(line)
 

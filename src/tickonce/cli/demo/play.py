@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from tickonce.cli.demo.expectation import Expectation, Tick
 from tickonce.cli.demo.ledger import read
 from tickonce.cli.demo.processes import Process, Processes
 from tickonce.cli.demo.stage import Act, Stage, View
-from tickonce.cli.demo.verdict import within
 from tickonce.durations import format_duration
-from tickonce.model import Run
+from tickonce.model import Run, token_of
 from tickonce.scheduler import Scheduler
+from tickonce.testing.judging import (
+    Call,
+    Conditions,
+    History,
+    Kind,
+    Period,
+    Terms,
+    Verdict,
+    Within,
+    ever_harmed,
+    evidence_of,
+    judge,
+)
 
 #: The job that takes its time: the node that is killed shall be in the middle of it.
 SLOW, SLOW_WAIT = "reports", "1500ms"
@@ -35,6 +46,8 @@ OPENING = (
 )
 
 _HALF = timedelta(milliseconds=500)
+#: Later than this no tick may be, however busy the machine is.
+_PROMPT = timedelta(seconds=10)
 
 
 def _seconds(seconds: float) -> timedelta:
@@ -46,19 +59,23 @@ class Play:
     """The fleet's client: adds, edits, pauses, resumes, removes; kills a node; and writes down what is to be expected.
 
     Attributes:
+        end: No schedule has a tick after this instant.
+        ahead: How far the clock of the ledger is ahead of the store's.
         prefix: Stands before each id, so that a store that is in use is not disturbed.
         started: Monotonic time at which the fleet stood.
     """
 
     scheduler: Scheduler
     processes: Processes
-    expectation: Expectation
     stage: Stage
     feed: str
     ledger: Path
     seconds: float
     started: timedelta
+    end: datetime
+    ahead: timedelta = timedelta(0)
     prefix: str = ""
+    history: History = field(default_factory=History)
     _shown: dict[str, tuple[timedelta, str]] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
 
@@ -111,38 +128,41 @@ class Play:
             kwargs={"url": url, "ledger": str(self.ledger)},
             misfire="all",
             overlap="allow",
-            end=self.expectation.end,
+            end=self.end,
         )
-        self.expectation.begins(after.id, period, after.created_at)
+        self.history.add(after.id, self._terms(period), after.created_at)
         self._tell("added", name, period, "active", _every(period))
         return True
 
     def _edit(self, name: str, period: timedelta) -> bool:
         before, _ = self._shown[name]
         after = self.scheduler.update(self.prefix + name, trigger=_every(period))
-        self.expectation.changes(after.id, period, after.updated_at)
+        self.history.change(after.id, self._terms(period), after.updated_at)
         self._tell("edited", name, period, "active", f"{_every(before)} -> {_every(period)}")
         return True
 
     def _pause(self, name: str, reason: str) -> bool:
         after = self.scheduler.pause(self.prefix + name, reason=reason)
-        self.expectation.stops(after.id, earliest=after.updated_at, latest=after.updated_at)
+        self.history.pause(after.id, after.updated_at)
         self._tell("paused", name, self._shown[name][0], "paused", f'"{reason}"')
         return True
 
     def _resume(self, name: str) -> bool:
         period, _ = self._shown[name]
         after = self.scheduler.resume(self.prefix + name)
-        self.expectation.begins(after.id, period, after.updated_at)
+        self.history.resume(after.id, after.updated_at)
         self._tell("resumed", name, period, "active", "from now on; the ticks meanwhile stay skipped")
         return True
 
     def _remove(self, name: str) -> bool:
         earliest = self.scheduler.store.instant()
         self.scheduler.remove(self.prefix + name)
-        self.expectation.stops(self.prefix + name, earliest=earliest, latest=self.scheduler.store.instant())
+        self.history.remove(self.prefix + name, earliest, latest=self.scheduler.store.instant())
         self._tell("removed", name, self._shown[name][0], "removed", "")
         return True
+
+    def _terms(self, period: timedelta) -> Terms:
+        return Terms(rhythm=Within(Period(period), end=self.end), misfire="all", overlap="allow")
 
     def _tell(self, verb: str, name: str, period: timedelta, state: str, text: str) -> None:
         self._shown[name] = (period, state)
@@ -178,9 +198,9 @@ class Play:
         by: dict[str, Counter[str]] = {}
         for row in rows:
             by.setdefault(row.schedule_id, Counter())[row.node] += 1
-        must, may = self.expectation.ticks(self.scheduler.clock.wall())
         noted = {(row.schedule_id, row.scheduled_time) for row in rows}
-        expected = Counter(schedule_id for schedule_id, _ in must | (may & noted))
+        now = self.scheduler.clock.wall()
+        expected = {self.prefix + name: len(self.history.fires(self.prefix + name, now)) for name in self._shown}
         done = Counter(schedule_id for schedule_id, _ in noted)
         acts = [
             Act(
@@ -197,22 +217,29 @@ class Play:
         return View(self.elapsed, self.seconds, acts, nodes)
 
     def settled(self) -> bool:
-        """Whether all that had to happen stands in the ledger, and nothing is open any more."""
-        done = {(row.schedule_id, row.scheduled_time) for row in read(self.ledger)}
-        must, _ = self.expectation.ticks()
-        return must <= done and not any(
-            self.scheduler.runs(states=["pending", "running"], schedule_id=self.prefix + name, limit=1).items
-            for name in self._shown
-        )
+        """Whether all that had to happen has happened, and nothing is open any more."""
+        found = self.verdict()
+        return not found.of(Kind.MISSED) and not found.of(Kind.ENDLESS)
 
-    def skipped(self) -> set[Tick]:
-        """Return the ticks just before a pause or removal that a skip record covers."""
-        _, may = self.expectation.ticks()
-        found: set[Tick] = set()
-        for schedule_id in {tick[0] for tick in may}:
-            for skip in self.scheduler.skips(schedule_id, limit=1000).items:
-                found |= within(skip.first, skip.last, schedule_id, may)
-        return found
+    def verdict(self) -> Verdict:
+        """Judge the ledger by arithmetic on definitions and the times of edits."""
+        calls = [
+            Call(
+                token=token_of(row.schedule_id, row.scheduled_time),
+                schedule_id=row.schedule_id,
+                scheduled_time=row.scheduled_time,
+                attempt=row.attempt,
+                node=row.node,
+                began=row.started_at - self.ahead,
+            )
+            for row in read(self.ledger)
+        ]
+        killed = [process.name for process in self.processes.all if process.killed]
+        return judge(
+            self.history,
+            evidence_of(self.scheduler.store, calls, ids=self.history.schedules),
+            Conditions(until=self.end, harmed=ever_harmed(killed), prompt=_PROMPT),
+        )
 
     def clear(self) -> None:
         """Remove the schedules from a store that stays."""
