@@ -7,11 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tickonce.context import current_run
 from tickonce.editing import Create
-from tickonce.jobs import Jobs
 from tickonce.model import Definition, Policy
-from tickonce.stores.memory import MemoryStore
 from tickonce.testing.clock import FakeClock
 from tickonce.testing.fleet import Fleet
 from tickonce.triggers import Trigger, every
@@ -22,24 +19,6 @@ START = datetime(2026, 11, 21, 13, 0, 0, 500_000, tzinfo=UTC)
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(START)
-
-
-@pytest.fixture
-def fleet(clock: FakeClock) -> Fleet:
-    return Fleet(MemoryStore(clock=clock), clock)
-
-
-@pytest.fixture
-def jobs(fleet: Fleet) -> Jobs:
-    """A job that writes into the fleet's ledger, as a real one would into a table of its own."""
-    found = Jobs()
-
-    @found.job(name="note")
-    def note() -> None:
-        run = current_run()
-        fleet.ledger.append((run.token, run.attempt))
-
-    return found
 
 
 @pytest.fixture

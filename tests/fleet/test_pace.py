@@ -61,3 +61,11 @@ def test_a_node_that_becomes_slow_gives_back_what_it_took_ahead(fleet, jobs, add
     assert {(run.state, run.attempt, run.failures) for run in back} == {(RunState.SUCCEEDED, 2, 0)}
     called = [token for token, _ in fleet.ledger]
     assert len(called) == len(set(called))
+
+
+def test_a_node_that_seldom_looks_sees_as_far_as_its_next_look(fleet, jobs, add):
+    add("often", every("5m"))
+    fleet.node(jobs, config=NodeConfig(poll=timedelta(hours=1), blind_poll=timedelta(hours=1)))
+    runs = fleet.run_for(timedelta(hours=5))
+    assert len(runs) >= 59
+    assert max(run.created_at - run.scheduled_time for run in runs) < SECOND

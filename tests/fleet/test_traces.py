@@ -301,6 +301,17 @@ class TestH1RowsThatStayDue:
         fleet.run_for(5 * SECOND)
         assert len(fleet.runs("odd")) == 5
 
+    def test_a_declared_trigger_that_raises_is_set_aside_and_the_node_joins(self, fleet, jobs, add):
+        add("beat", misfire="all", overlap="allow")
+        broken = _Breaking()
+        broken.breaks = True
+        node = fleet.node(jobs, declares=[_declared(broken)])
+        assert fleet.schedule("report").state is ScheduleState.ASIDE
+        assert "ZeroDivisionError" in fleet.schedule("report").reason
+        assert [event.schedule_id for event in node.events if event.kind == "set_aside"] == ["report"]
+        fleet.run_for(10 * SECOND)
+        assert len(launched_once(fleet)) == 10
+
     def test_a_locked_row_is_tried_again_less_and_less_often(self, fleet, jobs, add):
         add("beat", misfire="all", overlap="allow")
         node = fleet.node(jobs)

@@ -9,6 +9,7 @@ from threading import Condition, Lock
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _ZERO = timedelta(0)
+_LONGEST = timedelta(days=365_250)
 #: How long a test waits for its threads to come to rest, in real seconds, before it is told that they do not.
 _PATIENCE_S = 10.0
 
@@ -31,10 +32,9 @@ class FakeClock:
     """
 
     def __init__(self, start: datetime = _START, *, waiting_passes: bool = False) -> None:
-        if start.tzinfo is None:
-            raise ValueError(f"start must be aware, got {start!r}")
-        self._start = start.astimezone(UTC)
+        self._start = _aware(start, "start").astimezone(UTC)
         self._elapsed = _ZERO
+        self._slept = _ZERO
         self._waiting_passes = waiting_passes
         self._changed = Condition()
         self._names = count()
@@ -52,6 +52,11 @@ class FakeClock:
         with self._changed:
             return self._elapsed
 
+    def boottime(self) -> timedelta | None:
+        """Return how far the clock was advanced, with the time it was suspended."""
+        with self._changed:
+            return self._elapsed + self._slept
+
     def signal(self) -> FakeSignal:
         """Return a new signal whose waits this clock times."""
         return FakeSignal(self)
@@ -63,7 +68,7 @@ class FakeClock:
     def wait(self, condition: Callable[[], bool], timeout: timedelta | None = None) -> bool:
         """Wait until *condition* holds or *timeout* has passed; return whether it held."""
         with self._changed:
-            end = None if timeout is None else self._elapsed + max(timeout, _ZERO)
+            end = None if timeout is None else self._elapsed + min(max(timeout, _ZERO), _LONGEST)
             name = next(self._names)
             try:
                 while not (held := condition()):
@@ -96,12 +101,18 @@ class FakeClock:
 
     def advance_to(self, instant: datetime) -> None:
         """Let time pass until the wall clock shows *instant*, which is not in the past."""
-        self.advance(instant - self.wall())
+        self.advance(_aware(instant, "instant") - self.wall())
 
     def jump(self, distance: timedelta) -> None:
         """Set the wall clock forward or back; no time passes."""
         with self._changed:
             self._start += distance
+
+    def suspend(self, duration: timedelta) -> None:
+        """Let the machine sleep for *duration*: the wall clock goes on, the monotonic one does not."""
+        with self._changed:
+            self._start += duration
+            self._slept += duration
 
     @property
     def waiting(self) -> int:
@@ -148,3 +159,9 @@ class FakeSignal:
         with self._lock:
             found, self._set = self._set, False
             return found
+
+
+def _aware(value: datetime, name: str) -> datetime:
+    if value.utcoffset() is None:
+        raise ValueError(f"{name} must be aware, got the naive {value.isoformat()}; give it a zone: tzinfo=UTC")
+    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar, overload
@@ -22,6 +22,7 @@ from tickonce.partition import Share
 from tickonce.planning import plan
 from tickonce.ports import ScheduleFilter, Serves
 from tickonce.scheduler import Scheduler
+from tickonce.settings import aware
 from tickonce.testing.clock import FakeClock
 
 R = TypeVar("R")
@@ -69,6 +70,7 @@ def run_inline(
         **kwargs: Its arguments by name.
 
     Raises:
+        DefinitionError: *scheduled_time* is naive.
         BadArguments: They do not fit the job's signature, or are not JSON.
         ResultError: The result is not JSON.
 
@@ -82,7 +84,7 @@ def run_inline(
         'eu as of 2026-11-21'
     """
     call = job if isinstance(job, Call) else job.bound(args, kwargs)
-    clock = FakeClock(scheduled_time, waiting_passes=True)
+    clock = FakeClock(_aware(scheduled_time, "scheduled_time"), waiting_passes=True)
     instant = clock.wall()
     run = Run(
         token=token_of("inline", instant),
@@ -126,17 +128,32 @@ def run_due(scheduler: Scheduler, *, until: datetime | timedelta | str, start: d
 
     Raises:
         ConfigError: The scheduler's clock is no FakeClock.
+        DefinitionError: *until* or *start* is naive.
     """
     clock = scheduler.clock
     if not isinstance(clock, FakeClock):
         raise ConfigError(
             "run_due() moves the clock, so the Scheduler needs a FakeClock; see the fixture tickonce_scheduler"
         )
+    return due_runs(scheduler, clock, until=until, start=start)
+
+
+def due_runs(
+    scheduler: Scheduler,
+    clock: FakeClock,
+    *,
+    until: datetime | timedelta | str,
+    start: datetime | None = None,
+    perform: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] | None = None,
+) -> list[Run]:
+    """Do what :func:`run_due` does; *perform* carries a coroutine function out, ``asyncio.run`` by default."""
+    begin = None if start is None else _aware(start, "start")
+    fixed_end = _aware(until, "until") if isinstance(until, datetime) else None
     scheduler.declare()
-    if start is not None:
-        clock.advance_to(start)
-    end = until if isinstance(until, datetime) else clock.wall() + parse_duration(until, "until")
-    inline = _Inline(scheduler, clock)
+    if begin is not None:
+        clock.advance_to(begin)
+    end = fixed_end or clock.wall() + parse_duration(until, "until")  # type: ignore[arg-type]  # no datetime here
+    inline = _Inline(scheduler, clock, perform or (lambda work: asyncio.run(work())))
     try:
         while True:
             worked, soonest = inline.step(end)
@@ -150,6 +167,12 @@ def run_due(scheduler: Scheduler, *, until: datetime | timedelta | str, start: d
         inline.leave()
     scheduler.events.flush()
     return [scheduler.run(token) for token in inline.begun]
+
+
+def _aware(value: datetime, name: str) -> datetime:
+    found = aware(value, name)
+    assert found is not None  # noqa: S101 - it is None for None only
+    return found
 
 
 class _InlineContext(RunContext):
@@ -166,7 +189,13 @@ def _unheard(**noted: object) -> None:
 class _Inline:
     """What a node does, step by step."""
 
-    def __init__(self, scheduler: Scheduler, clock: FakeClock) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        clock: FakeClock,
+        perform: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
+    ) -> None:
+        self._perform = perform
         self._scheduler, self._clock, self._store = scheduler, clock, scheduler.store
         self._node = Node(id=f"inline-{os.urandom(4).hex()}", host="inline", lease=_LEASE)
         self._store.join(self._node)
@@ -222,7 +251,7 @@ class _Inline:
         )
         attempt.context = _InlineContext(run, clock=self._clock, report=partial(self._note, run))
         if job.is_async:
-            asyncio.run(attempt.perform_async())
+            self._perform(attempt.perform_async)
         else:
             attempt.perform()
         self._tick(serves, end)  # while the run is still open: overlap counts it

@@ -11,7 +11,7 @@ from tickonce.codec import encode_arguments
 from tickonce.config import Retention
 from tickonce.editing import Amend, Create, Pause, Remove, Resume, RunNow
 from tickonce.errors import NoSchedule, RunExists, RunOpen, ScheduleExists
-from tickonce.model import Definition, Reason, RunState, Schedule, ScheduleState, Skip
+from tickonce.model import Definition, Reason, RunState, Schedule, ScheduleState, Skip, manual_token
 from tickonce.ports import Store
 from tickonce.testing.contract.base import Part
 from tickonce.testing.contract.making import (
@@ -178,6 +178,16 @@ class ChangeContract(Part):
         with pytest.raises(RunOpen):
             store.change("nightly", RunNow(schedule_id="nightly", key="two"))
 
+    def test_a_key_that_was_given_before_is_told_of_also_while_its_run_is_open(self, store: Store) -> None:
+        make_idle(store)
+        run_now = RunNow(schedule_id="nightly", key="order-17")
+        store.change("nightly", run_now)
+        before = everything(store)
+        with pytest.raises(RunExists) as told:
+            store.change("nightly", run_now)
+        assert told.value.token == manual_token("nightly", "order-17")
+        assert everything(store) == before
+
     # -- skip records --------------------------------------------------------------------------
 
     def test_skip_records_are_written_as_they_are(self, store: Store) -> None:
@@ -251,8 +261,19 @@ class SettleContract(Part):
         assert store.launch("node", [wanted], slots=9, serves=SERVES).lost == (row.id,)
         assert len(runs_of(store)) == 1
 
+    def test_an_edit_of_arguments_deals_with_what_is_due_by_the_old_ones(self, store: Store) -> None:
+        join(store)
+        row = make_schedule(store, **ALL_RUN)
+        stale = planned(store, row)
+        after = store.change(row.id, Amend(schedule_id=row.id, changes={"arguments": encode_arguments((1,), {})}))
+        assert after is not None
+        assert after.watermark >= stale.watermark
+        assert [run.arguments for run in runs_of(store)] == [row.definition.arguments]
+        assert store.launch("node", [stale], slots=9, serves=SERVES).lost == (row.id,)
+        assert len(runs_of(store)) == 1
+
     def test_an_edit_that_does_not_touch_the_timing_leaves_watermark_and_next_fire_alone(self, store: Store) -> None:
-        row = make_schedule(store)
+        row = make_idle(store)
         after = store.change(row.id, Amend(schedule_id=row.id, changes={"arguments": encode_arguments((1,), {})}))
         assert after is not None
         assert (after.watermark, after.next_fire, after.due) == (row.watermark, row.next_fire, row.due)

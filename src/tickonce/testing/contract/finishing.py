@@ -64,6 +64,26 @@ class FinishContract(Part):
         assert after.finished_at is not None
         assert before <= after.finished_at <= store.instant()
 
+    @pytest.mark.parametrize("end", ["succeeded", "failed", "retried"])
+    def test_why_an_earlier_attempt_was_cut_short_is_forgotten_at_an_end(self, store: Store, end: str) -> None:
+        run = start_run(store)
+        assert run.node is not None
+        store.finish([outcome_of(run, RunState.PENDING, reason="stopping")])
+        assert run_of(store, run.token).reason == "stopping"
+        (run,) = store.claim(run.node, serves=SERVES, limit=1)
+        state = RunState.PENDING if end == "retried" else RunState(end)
+        store.finish(
+            [outcome_of(run, state, failed=end != "succeeded", due=store.instant() if end == "retried" else None)]
+        )
+        assert run_of(store, run.token).reason is None
+
+    def test_a_wish_to_cancel_that_came_too_late_stays_to_be_seen(self, store: Store) -> None:
+        run = start_run(store)
+        store.cancel(run.token, by="ann")
+        store.finish([outcome_of(run)])
+        after = run_of(store, run.token)
+        assert (after.state, after.reason) == (RunState.SUCCEEDED, "cancelled by ann")
+
     def test_only_a_failed_attempt_counts_as_a_failure(self, store: Store) -> None:
         for failed in (True, False):
             run = start_run(store, str(failed))

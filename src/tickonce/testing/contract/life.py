@@ -31,6 +31,12 @@ class LifeContract(Part):
         self.another(store).prepare()
         assert store.get(made.id) == made
 
+    def test_a_store_that_is_there_needs_nothing_made(self, store: Store) -> None:
+        made = make_idle(store)
+        another = self.another(store)
+        another.prepare(make=False)
+        assert another.get(made.id) == made
+
     def test_a_closed_store_opens_again_when_it_is_used(self, store: Store) -> None:
         made = make_idle(store)
         store.close()

@@ -96,13 +96,14 @@ class NodesContract(Part):
                 busy=4,
                 serving=False,
                 ticked_at=ticked_at,
+                host="b",
                 declares={},
-                facts={},
+                facts={"clock_offset_s": -90.5},
             )
         )
         (row,) = store.nodes()
         assert (row.state, row.busy, row.serving, row.ticked_at) == (NodeState.LEAVING, 4, False, ticked_at)
-        assert (row.host, row.declares, row.facts) == ("a", {"nightly": "00"}, {"python": "3.11"})
+        assert (row.host, row.declares, row.facts) == ("a", {"nightly": "00"}, {"clock_offset_s": -90.5})
 
     def test_a_beat_is_accepted_after_the_lease_is_over_if_nobody_declared_the_node_dead(self, store: Store) -> None:
         node = join(store, lease=MS)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tickonce.config import Retention
 from tickonce.definitions import form_of, hash_of
-from tickonce.editing import Declare, Remove
-from tickonce.model import Definition, Fold, Reason, RunState, Schedule, ScheduleState, Skip
-from tickonce.ports import Store
+from tickonce.editing import Declare, Remove, Resume
+from tickonce.model import Definition, Fire, Fold, Reason, RunState, Schedule, ScheduleState, Skip
+from tickonce.ports import ScheduleFilter, Store
 from tickonce.testing.contract.base import Part
 from tickonce.testing.contract.making import (
     DAY,
@@ -46,9 +47,64 @@ class WatermarkContract(Part):
         mark = row.next_fire + 3 * HOUR
         assert store.raise_watermarks({row.id: mark}) == [row.id]
         after = row_of(store, row.id)
-        assert after == replace(row, watermark=mark, next_fire=mark + HOUR, due=mark + HOUR, version=row.version + 1)
+        moved = replace(row, watermark=mark, next_fire=mark + HOUR, due=mark + HOUR, version=row.version + 1)
+        assert after == replace(moved, fold=Fold(Reason.REWOUND, row.next_fire))
         assert runs_of(store) == []
+
+    def test_the_fires_passed_have_a_skip_record(self, store: Store) -> None:
+        row, first = _late(store)
+        store.raise_watermarks({row.id: first + 3 * HOUR + MINUTE})
+        assert skips_of(store) == [Skip(row.id, Reason.REWOUND, first, first + 3 * HOUR, 4)]
+
+    def test_a_fire_that_has_its_run_is_not_in_it(self, store: Store) -> None:
+        row, first = _late(store)
+        put(store, row, runs=[Fire(row.id, first + HOUR, first + HOUR)])
+        make_run(store, schedule_id=row.id, scheduled_time=first + 2 * HOUR)  # by hand: it is not that fire
+        store.raise_watermarks({row.id: first + 3 * HOUR})
+        assert skips_of(store) == [
+            Skip(row.id, Reason.REWOUND, first, first, 1),
+            Skip(row.id, Reason.REWOUND, first + 2 * HOUR, first + 3 * HOUR, 2),
+        ]
+
+    def test_where_all_fires_have_their_runs_there_is_no_record(self, store: Store) -> None:
+        row, first = _late(store)
+        row = put(store, replace(row, fold=Fold(Reason.REWOUND, first - HOUR)), runs=[Fire(row.id, first, first)])
+        assert store.raise_watermarks({row.id: first}) == [row.id]
         assert skips_of(store) == []
+        assert row_of(store, row.id).fold is None, "a record does not grow across a run"
+
+    def test_the_record_grows_when_the_store_goes_back_again(self, store: Store) -> None:
+        row, first = _late(store)
+        for hours in (1, 3):
+            store.raise_watermarks({row.id: first + hours * HOUR})
+        assert skips_of(store) == [Skip(row.id, Reason.REWOUND, first, first + 3 * HOUR, 4)]
+
+    def test_of_a_paused_schedule_they_are_told_so_too(self, store: Store) -> None:
+        """It got that far, so the pause was over by then; since when, the store has lost."""
+        row, first = _late(store, state=ScheduleState.PAUSED, next_fire=None, due=None)
+        store.raise_watermarks({row.id: first + HOUR})
+        assert skips_of(store) == [Skip(row.id, Reason.REWOUND, first, first + HOUR, 2)]
+        store.change(row.id, Resume(schedule_id=row.id))
+        _, paused = skips_of(store)
+        assert (paused.reason, paused.first) == (Reason.PAUSED, first + 2 * HOUR)
+
+    def test_what_has_ended_or_was_removed_owes_none(self, store: Store) -> None:
+        ended, first = _late(store, "ended", state=ScheduleState.ENDED, next_fire=None, due=None)
+        removed, _ = _late(store, "removed", state=ScheduleState.REMOVED, next_fire=None, due=None)
+        mark = first + 3 * HOUR
+        assert sorted(store.raise_watermarks({ended.id: mark, removed.id: mark})) == [ended.id, removed.id]
+        assert skips_of(store) == []
+
+    def test_a_trigger_that_cannot_say_which_they_are_has_the_span_in_its_record(self, store: Store) -> None:
+        row, first = _late(store)
+        row = put(store, replace(row, definition=replace(row.definition, extra={"of": "a newer release"})))
+        mark = first + 3 * HOUR
+        store.raise_watermarks({row.id: mark})
+        after = row_of(store, row.id)
+        assert (after.watermark, after.next_fire, after.due) == (mark, first, first), "newer code moves it"
+        (skip,) = skips_of(store)
+        assert (skip.reason, skip.last, skip.count, skip.more) == (Reason.REWOUND, mark, 0, True)
+        assert row.watermark < skip.first <= first
 
     def test_a_stale_plan_is_refused_after_it(self, store: Store) -> None:
         join(store)
@@ -64,6 +120,7 @@ class WatermarkContract(Part):
         store.raise_watermarks({row.id: mark})
         after = row_of(store, row.id)
         assert (after.watermark, after.next_fire, after.due) == (mark, row.next_fire, row.due)
+        assert skips_of(store) == []
 
     def test_what_is_not_behind_is_left_alone(self, store: Store) -> None:
         rows = [make_idle(store, name) for name in ("a", "b")]
@@ -72,6 +129,7 @@ class WatermarkContract(Part):
         mark = behind.watermark + MINUTE
         assert store.raise_watermarks({**marks, "never-seen": mark, "c": mark}) == ["c"]
         assert [row_of(store, row.id) for row in rows] == rows
+        assert {skip.schedule_id for skip in skips_of(store)} == {"c"}
         assert store.raise_watermarks({}) == []
 
     def test_a_schedule_without_a_next_fire_has_none_afterwards(self, store: Store) -> None:
@@ -171,6 +229,20 @@ class PruneContract(Part):
         assert store.prune(Retention(nodes=MS)) == 2
         assert [node.id for node in store.nodes()] == ["alive"]
 
+    def test_the_mark_of_a_removed_schedule_stays_while_code_declares_it(self, store: Store) -> None:
+        """However long ago it was removed: else the next deployment would bring it back."""
+        old = store.instant() - 40 * DAY
+        for name, ago in (("declared", MINUTE), ("forgotten", 40 * DAY)):
+            row = _declared(store, name, ago=ago)
+            put(store, replace(row, state=ScheduleState.REMOVED, next_fire=None, due=None, updated_at=old))
+        assert store.prune(Retention()) == 1
+        assert store.get("forgotten") is None
+        assert store.get("declared") is not None
+        store.seen(["declared"], older_than=SECOND)  # tombstones are marked like all others
+        found = row_of(store, "declared").declaration
+        assert found is not None
+        assert found.seen_at > store.instant() - MINUTE
+
     def test_marks_of_schedules_removed_long_ago_go(self, store: Store) -> None:
         for name in ("kept", "removed"):
             make_idle(store, name)
@@ -180,6 +252,54 @@ class PruneContract(Part):
         assert store.prune(Retention(tombstones=MS)) == 1
         assert store.get("removed") is None
         assert store.get("kept") is not None
+
+    def test_schedules_that_ended_long_ago_go_with_their_runs(self, store: Store) -> None:
+        _ended(store, "old", 20)
+        _ended(store, "recent", 1)
+        _end(store, "one", 20, schedule_id="old")
+        make_idle(store, "active", updated_at=store.instant() - 90 * DAY)
+        while store.prune(Retention(), limit=2):
+            pass
+        assert store.get("old") is None
+        assert runs_of(store, "old") == []
+        assert {row.id for row in store.schedules(ScheduleFilter()).items} == {"recent", "active"}
+
+    def test_an_ended_schedule_stays_while_it_has_an_open_run_or_was_edited_or_declared_lately(
+        self, store: Store
+    ) -> None:
+        now = store.instant()
+        for name in ("open", "edited", "declared"):
+            _ended(store, name, 20)
+        make_run(store, "one", schedule_id="open")
+        edited = row_of(store, "edited")
+        put(store, replace(edited, updated_at=now - DAY))
+        declared = _declared(store, "fresh", ago=DAY).declaration
+        put(store, replace(row_of(store, "declared"), declaration=declared))
+        assert store.prune(Retention()) == 0
+        assert {row.id for row in store.schedules(ScheduleFilter()).items} == {"open", "edited", "declared", "fresh"}
+
+    def test_a_plan_for_a_schedule_that_is_pruned_launches_nothing(self, store: Store) -> None:
+        """Nor does one of the same id that comes after it launch what was dealt with."""
+        join(store)
+        row = make_schedule(store)
+        stale = planned(store, row)
+        old = store.instant() - 20 * DAY
+        put(store, replace(row, state=ScheduleState.ENDED, next_fire=None, due=None, watermark=old, updated_at=old))
+        assert store.prune(Retention()) == 1
+        assert store.launch("node", [stale], slots=1, serves=SERVES).lost == (row.id,)
+        again = make_idle(store, row.id)
+        assert store.launch("node", [stale], slots=1, serves=SERVES).lost == (row.id,)
+        assert again.watermark >= row.watermark
+
+    def test_of_a_schedule_that_is_gone_no_runs_are_kept(self, store: Store) -> None:
+        for age in (20, 1):
+            _end(store, f"r{age}", age, schedule_id="gone")
+        store.change("gone", Remove(schedule_id="gone"))
+        assert store.prune(Retention(keep=50)) == 0
+        self.let_pass(store, 3 * MS)
+        while store.prune(Retention(keep=50, tombstones=MS)):
+            pass
+        assert [run.token for run in runs_of(store, "gone")] == ["gone@run-r1"]
 
     def test_a_chunk_is_no_larger_than_the_limit(self, store: Store) -> None:
         now = store.instant()
@@ -221,7 +341,7 @@ class PruneContract(Part):
 
 
 class ClockContract(Part):
-    """``accept_clock`` and ``durability``."""
+    """``accept_clock``, ``durability`` and ``ceilings``."""
 
     def test_each_acceptance_raises_the_epoch(self, store: Store) -> None:
         first = store.accept_clock()
@@ -229,6 +349,18 @@ class ClockContract(Part):
 
     def test_durability_is_said_in_lines(self, store: Store) -> None:
         assert all(line and "\n" not in line for line in store.durability())
+
+    def test_a_ceiling_counts_the_connection_that_looks_and_says_how_it_is_raised(self, store: Store) -> None:
+        for ceiling in store.ceilings():
+            assert 0 <= ceiling.reserved < ceiling.most
+            assert 1 <= ceiling.used <= ceiling.most
+            assert "{}" in ceiling.raised
+
+
+def _late(store: Store, schedule_id: str = "nightly", **fields: Any) -> tuple[Schedule, datetime]:
+    """Write a schedule of which no fire for five hours was dealt with; return it, and the first of them."""
+    first = store.instant() - 5 * HOUR
+    return make_schedule(store, schedule_id, trigger=Every(HOUR, anchor=first), first=first, **fields), first
 
 
 def _end(
@@ -241,6 +373,13 @@ def _end(
 ) -> None:
     at = store.instant() - days * DAY
     end_run(store, key, schedule_id=schedule_id, state=state, scheduled_time=at, due=at, finished_at=at + SECOND)
+
+
+def _ended(store: Store, schedule_id: str, days: int) -> Schedule:
+    """Write a schedule that has ended so long ago."""
+    at = store.instant() - days * DAY
+    row = make_idle(store, schedule_id)
+    return put(store, replace(row, state=ScheduleState.ENDED, next_fire=None, due=None, watermark=at, updated_at=at))
 
 
 def _declared(store: Store, schedule_id: str, *, ago: timedelta) -> Schedule:
