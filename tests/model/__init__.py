@@ -1,0 +1,1 @@
+"""A small model of the protocol, explored exhaustively, and bound to the code."""
