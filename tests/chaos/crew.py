@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,12 +42,23 @@ class Crew:
 
     def start(self, number: int) -> None:
         for _ in range(number):
-            log = (self.folder / f"member-{len(self.members)}.log").open("wb")
-            command = [sys.executable, str(HERE / "member.py"), self.store, str(self.ledger), json.dumps(self.settings)]
+            self.spawn()
+
+    def spawn(
+        self, *, store: str | None = None, env: Mapping[str, str] | None = None, **settings: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start one more member, with settings of its own over those of all, and return its process."""
+        options = json.dumps({**self.settings, **settings})
+        command = [sys.executable, str(HERE / "member.py"), store or self.store, str(self.ledger), options]
+        with self.log(len(self.members)).open("wb") as log:
             # Warnings are errors here, too; and nothing of the tests' environment reaches the members.
-            env = {**os.environ, "PYTHONWARNINGS": "error"}
-            self.members.append(subprocess.Popen(command, stdout=log, stderr=log, env=env))
-            log.close()
+            environment = {**os.environ, "PYTHONWARNINGS": "error", **(env or {})}
+            self.members.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+        return self.members[-1]
+
+    def log(self, member: int) -> Path:
+        """Return the file into which a member writes its log."""
+        return self.folder / f"member-{member}.log"
 
     def send(self, member: int, number: signal.Signals) -> int:
         """Send a signal to a member; return its process id."""

@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.crew import Crew, until
-from tests.chaos.judge import Asked, judge, read_ledger
+from tests.chaos.ledger import read_ledger
 from tests.servers import PrivateServer
 from tickonce import Scheduler, every
 from tickonce.errors import StoreError
 from tickonce.model import RunState, Schedule
 from tickonce.ports import RunFilter, ScheduleFilter, Store
 from tickonce.stores import open_store
+from tickonce.testing.judging import Conditions, History, Period, Terms, Trouble, evidence_of, judge
+
+ALL = Terms(rhythm=Period(timedelta(seconds=1)), misfire="all", overlap="allow")
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -55,37 +58,34 @@ def test_an_outage_loses_nothing_and_doubles_nothing(
     with Crew(url, tmp_path, slots=20) as crew, Scheduler(url) as scheduler:
         store = open_store(url)
         store.prepare()
-        asked = Asked()
+        history = History()
         for number in range(5):
             made = scheduler.add(f"all-{number}", "note", every("1s"), misfire="all", overlap="allow")
-            asked.from_then(made.id, made.created_at, 1)
+            history.add(made.id, ALL, made.created_at)
             made = scheduler.add(f"default-{number}", "note", every("1s"), kwargs={"takes": 0.2})
-            asked.from_then(made.id, made.created_at, 1)
+            history.add(made.id, Terms(rhythm=ALL.rhythm), made.created_at)
         crew.start(3)
         until(lambda: crew.joined() == 3, "three nodes have joined")
         time.sleep(3)
+        troubles = []
         for seconds in (10, 40):
+            begin = store.instant()
             away(seconds)
             until(lambda: _caught_up(store), "the fleet has caught up", patience=30)
+            troubles.append(Trouble(begin=begin, end=store.instant()))
         end = store.instant()
         until(lambda: _caught_up(store, end), "the fleet has caught up", patience=30)
         assert all(member.poll() is None for member in crew.members), "a process died"
         crew.stop_all()
         left = store.runs(RunFilter(states=(RunState.PENDING, RunState.RUNNING, RunState.LOST, RunState.FAILED)))
         assert not left.items, "every result is written"
-        skips = {schedule_id: list(store.skips(schedule_id, limit=1000).items) for schedule_id in asked.spans}
+        evidence = evidence_of(store, read_ledger(crew.ledger))
         store.close()
-    strict = {name: [] if name.startswith("all") else found for name, found in skips.items()}
-    verdict = judge(
-        asked,
-        read_ledger(crew.ledger),
-        until=end,
-        skips=strict,
-        excuses=frozenset({"misfire", "overlap"}),
-        harmed=frozenset(),
-    )
-    assert verdict.clean, f"{verdict}\n{crew.logs()}"
-    assert verdict.skipped > 5 * 20, "the long outage is longer than the grace: the default policy must have skipped"
+    conditions = Conditions(until=end, troubles=tuple(troubles), prompt=timedelta(seconds=5))
+    verdict = judge(history, evidence, conditions)
+    assert verdict.clean, f"{verdict.told()}\n{crew.logs()}"
+    # The long outage is longer than the grace: the default policy must have skipped.
+    assert not verdict.lacking({"fires": 500, "skipped.misfire": 5 * 20})
     assert verdict.recovered == 0
 
 

@@ -1,4 +1,7 @@
-"""SIGTERM drains, a second one stops at once; what a stopped or killed node held is carried out by another."""
+"""SIGTERM drains, a second one stops at once; what a stopped node held is carried out by another.
+
+How soon a killed node's runs are is measured in test_storm.py.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ pytestmark = pytest.mark.chaos
 
 
 def lines(crew: Crew) -> list[dict[str, Any]]:
-    """Return the ledger, oldest call first."""
+    """Return the lines of the ledger that calls began with, oldest first."""
     found = [json.loads(line) for path in crew.ledger.glob("*.jsonl") for line in path.read_text().splitlines()]
-    return sorted(found, key=lambda line: float(line["wall"]))
+    return sorted((line for line in found if line["event"] == "began"), key=lambda line: float(line["wall"]))
 
 
 def started(crew: Crew, scheduler: Scheduler, *, takes: float) -> tuple[str, int]:
@@ -50,7 +53,7 @@ def test_sigterm_lets_what_runs_end(store_url: str, tmp_path: Path) -> None:
 
 def test_a_second_sigterm_stops_at_once_and_another_node_takes_over(store_url: str, tmp_path: Path) -> None:
     with Crew(store_url, tmp_path, **SETTINGS) as crew, Scheduler(store_url) as scheduler:
-        token, member = started(crew, scheduler, takes=8)
+        token, member = started(crew, scheduler, takes=5)
         crew.send(member, signal.SIGTERM)
         time.sleep(1)  # the first is a request; it is taken before the second
         began = time.monotonic()
@@ -61,18 +64,3 @@ def test_a_second_sigterm_stops_at_once_and_another_node_takes_over(store_url: s
         until(lambda: not scheduler.run(token).state.open, "the run has ended")
         run = scheduler.run(token)
         assert (run.state, run.attempt, run.losses) == (RunState.SUCCEEDED, 2, 1)
-
-
-def test_after_a_kill_recovery_comes_within_the_lease_and_two_seconds(store_url: str, tmp_path: Path) -> None:
-    with Crew(store_url, tmp_path, **SETTINGS) as crew, Scheduler(store_url) as scheduler:
-        token, member = started(crew, scheduler, takes=5)
-        time.sleep(LEASE_S + 2)  # the other one has watched for a whole lease: it may judge
-        token = scheduler.run_now("slow", key="l").token
-        until(lambda: len(lines(crew)) == 2, "the second run has begun")
-        member = [process.pid for process in crew.members].index(lines(crew)[-1]["pid"])
-        began = time.monotonic()
-        crew.send(member, signal.SIGKILL)
-        until(lambda: len(lines(crew)) == 3, "the run has begun anew", patience=LEASE_S + 5, every=0.05)
-        assert time.monotonic() - began < LEASE_S + 2
-        until(lambda: not scheduler.run(token).state.open, "the run has ended")
-        assert scheduler.run(token).losses == 1

@@ -1,7 +1,8 @@
-"""Real database servers for tests: private ones to break, empty databases, and a proxy that loses replies."""
+"""Real database servers for tests: private ones to break, empty databases, a pooler, a proxy that loses replies."""
 
 from tests.servers.databases import connect, fresh_database
 from tests.servers.mariadb import PrivateMariaDB
+from tests.servers.pgbouncer import PrivatePgBouncer
 from tests.servers.postgresql import PrivatePostgreSQL
 from tests.servers.private import PrivateServer, ServerFailed, ServerMissing
 from tests.servers.proxy import CuttingProxy
@@ -10,6 +11,7 @@ from tests.servers.waiting import free_port, wait_until
 __all__ = [
     "CuttingProxy",
     "PrivateMariaDB",
+    "PrivatePgBouncer",
     "PrivatePostgreSQL",
     "PrivateServer",
     "ServerFailed",

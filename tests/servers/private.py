@@ -202,6 +202,8 @@ class PrivateServer(ABC):
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=self.directory,
+            # MariaDB, when it starts, removes there what it takes for its own leavings: those of another, too.
+            env={**os.environ, "TMPDIR": str(self.directory)},
             start_new_session=True,  # Ctrl-C in the terminal is for the tests, which then stop it in order
             user=account,
             group=pwd.getpwnam(account).pw_gid if account else None,

@@ -43,6 +43,24 @@ def test_tests_of_a_missing_server_are_skipped_and_counted(session):
     result.stdout.fnmatch_lines(["PostgreSQL: 2 tests not run; none on this machine.*TICKONCE_TEST_POSTGRESQL*"])
 
 
+def test_tests_of_a_missing_pooler_are_skipped_and_counted(session):
+    session.makeconftest(
+        NOTHING_INSTALLED.format(root=str(ROOT))
+        .replace("PrivatePostgreSQL", "PrivatePgBouncer")
+        .replace("servers.postgresql", "servers.pgbouncer")
+    )
+    session.makepyfile(
+        "from tests.servers.plugin import pooler_before\n"
+        "def test_by_pooler():\n"
+        "    with pooler_before('postgresql://ada@db/shop'): ...\n"
+    )
+    result = session.runpytest_subprocess()
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(
+        ["PgBouncer: 1 tests not run; none on this machine. `make servers` installs it on Debian."]
+    )
+
+
 def test_a_missing_server_that_is_required_fails_the_session(session, monkeypatch):
     monkeypatch.setenv("TICKONCE_TEST_REQUIRE", "mysql, postgresql")
     result = session.runpytest_subprocess()

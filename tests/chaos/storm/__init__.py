@@ -1,0 +1,1 @@
+"""Real processes, real servers and faults at random: what a fleet of nodes does in a storm, judged from outside."""
