@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.embed.hosts import PATIENCE
 from tests.servers.waiting import wait_until
+from tickonce.stores.sql.dialects.postgresql import CONNECT_S
 
 PROGRAM = """
 import sys
@@ -127,6 +132,46 @@ def test_a_node_without_a_program_launches_and_carries_nothing_out(shell: Shell)
         node.terminate()
         _, said = node.communicate(timeout=20)
     assert "No program is named" in said
+
+
+def test_a_node_on_a_store_of_its_own_says_that_nobody_shares_it(shell: Shell) -> None:
+    (shell.home / "lone.py").write_text("from tickonce import Scheduler\nscheduler = Scheduler('memory:')\n")
+    node = subprocess.Popen(
+        [sys.executable, "-m", "tickonce", "serve", "-A", "lone"],
+        cwd=shell.home,
+        env=shell.environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert node.stderr is not None
+    try:
+        assert "nobody shares it" in node.stderr.readline()
+        assert any("tickonce serves memory:" in line for line in iter(node.stderr.readline, ""))
+    finally:
+        node.terminate()
+        node.communicate(timeout=20)
+    assert node.returncode == 0
+
+
+def test_healthcheck_ends_in_time_where_the_store_gives_no_answer(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute, ThreadPoolExecutor(1) as pool:
+        port = mute.getsockname()[1]
+        waited = pool.submit(_seconds_of_a_call, mute)
+        found = shell("healthcheck", "--timeout", "1s", "--store", f"postgresql://a@127.0.0.1:{port}/shop")
+        assert (found.returncode, "no answer from the store within 1s" in found.stderr) == (8, True)
+        assert waited.result(PATIENCE.total_seconds()) < CONNECT_S, "the driver alone would wait for that long"
+
+
+def _seconds_of_a_call(mute: socket.socket) -> float:
+    """Return how long somebody waits for the answer that never comes: Python's start is not in it."""
+    mute.settimeout(PATIENCE.total_seconds())
+    call, _ = mute.accept()
+    began = time.monotonic()
+    with call:
+        while call.recv(1024):
+            pass
+    return time.monotonic() - began
 
 
 def test_what_is_shown_can_be_piped(shell: Shell) -> None:

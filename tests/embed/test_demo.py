@@ -16,7 +16,7 @@ from tests.servers.waiting import wait_until
 
 KEYS = {
     *("expected", "done", "doubled", "missed", "lateness_p50_ms", "lateness_p99_ms", "nodes", "killed", "seconds"),
-    *("unexpected", "skipped", "recovered"),
+    *("unexpected", "wrong", "skipped", "recovered"),
 }
 
 pytestmark = pytest.mark.chaos
@@ -39,9 +39,9 @@ def test_each_tick_is_launched_once_though_a_node_is_killed(tmp_path: Path) -> N
     assert demo.returncode == 0, err
     verdict = json.loads(out.splitlines()[-1])
     assert verdict.keys() == KEYS
-    assert (verdict["doubled"], verdict["missed"], verdict["unexpected"]) == (0, 0, 0)
+    assert {verdict[name] for name in ("doubled", "missed", "unexpected", "wrong")} == {0}
     assert (verdict["nodes"], verdict["killed"], verdict["seconds"]) == (3, 1, 6)
-    assert verdict["done"] == verdict["expected"] > 30
+    assert verdict["done"] == verdict["expected"] >= 6
     for word in ("added", "edited", "paused", "resumed", "removed", "killed"):
         assert f" {word} " in err
     assert list(tmp_path.iterdir()) == []

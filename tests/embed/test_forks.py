@@ -1,18 +1,24 @@
-"""Forks while a node is at work in the parent."""
+"""Forks while a node is at work in the parent, and starts that do not wait for the store."""
 
 from __future__ import annotations
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.servers import wait_until
 from tickonce import Scheduler, every
+from tickonce.clock import SYSTEM_CLOCK
+from tickonce.errors import ConfigError, NoStore, StoreUnavailable, WrongState
+from tickonce.model import NodeState
 
 #: Enough that some of them meet a thread inside SQLite.
 FORKS = 40
 PATIENCE_S = 20.0
+PATIENCE = timedelta(seconds=PATIENCE_S)
 
 
 @pytest.mark.chaos
@@ -25,6 +31,106 @@ def test_a_child_forked_from_a_busy_node_can_use_the_same_sqlite_file(tmp_path: 
         for _ in range(FORKS):
             assert _ended(_forked(scheduler, url)) == 0
         assert scheduler.alive
+
+
+@pytest.mark.chaos
+def test_a_child_and_its_child_each_have_a_node_of_their_own_where_that_is_wanted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/fleet.db"
+    with Scheduler(url) as scheduler:
+        scheduler.job(name="idle")(_idle)
+        scheduler.start(after_fork="start")
+        mine = scheduler.node_id
+        read, write = os.pipe()
+
+        def generation(more: int) -> None:
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    wait_until(lambda: scheduler.alive, "the node of the child", within=PATIENCE)
+                    os.write(write, f"{scheduler.node_id}\n".encode())
+                    if more:
+                        generation(more - 1)
+                    code = int(not (scheduler.alive and scheduler.stop() and scheduler.node_id is None))
+                finally:
+                    os._exit(code)
+            assert _ended(child) == 0
+
+        generation(1)
+        assert scheduler.alive
+        assert scheduler.node_id == mine, "the parent's goes on as it was"
+        ids = os.read(read, 1000).decode().split()
+        assert len({mine, *ids}) == 3
+        assert {node.id for node in scheduler.nodes() if node.state is NodeState.ALIVE} == {mine}
+        scheduler.stop()
+        child = os.fork()
+        if child == 0:
+            os._exit(int(scheduler._host._joining is not None))
+        assert _ended(child) == 0, "a node that was stopped is not started again by a fork"
+
+
+@pytest.mark.chaos
+def test_a_child_ends_as_a_program_does_while_its_node_still_joins(tmp_path: Path) -> None:
+    with Scheduler(f"sqlite:///{tmp_path}/fleet.db") as scheduler:
+        scheduler.start(after_fork="start")
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    scheduler.stop()
+                    code = int(scheduler.node_id is not None)
+                finally:
+                    os._exit(code)
+            assert _ended(child) == 0
+
+
+def test_a_start_that_does_not_wait_joins_once_the_store_answers(tmp_path, monkeypatch, caplog) -> None:
+    with Scheduler(f"sqlite:///{tmp_path}/fleet.db") as scheduler:
+        store = scheduler.store
+        prepare, asked = store.prepare, []
+
+        def unreachable(*, make: bool = True) -> None:
+            asked.append(make)
+            if len(asked) < 2:
+                raise StoreUnavailable("injected")
+            prepare(make=make)
+
+        monkeypatch.setattr(store, "prepare", unreachable)
+        scheduler.start(wait=False)
+        with pytest.raises(WrongState):
+            scheduler.start()
+        wait_until(lambda: scheduler.alive, "the node", within=PATIENCE)
+        assert "tried again" in caplog.text
+        assert scheduler.stop()
+        scheduler.start()
+        assert scheduler.alive
+
+
+def test_a_start_that_does_not_wait_can_be_taken_back(tmp_path, monkeypatch) -> None:
+    with Scheduler(f"sqlite:///{tmp_path}/fleet.db") as scheduler:
+        asked = SYSTEM_CLOCK.signal()
+
+        def unreachable(*, make: bool = True) -> None:
+            asked.set()
+            raise StoreUnavailable("injected")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scheduler.store, "prepare", unreachable)
+            scheduler.start(wait=False)
+            assert asked.wait(PATIENCE)
+            scheduler.stop()
+        assert scheduler.node_id is None
+        scheduler.start()  # not in the way of this one
+        assert scheduler.alive
+
+
+def test_what_no_waiting_would_mend_is_told_at_once(monkeypatch) -> None:
+    monkeypatch.delenv("TICKONCE_STORE", raising=False)
+    with pytest.raises(NoStore):
+        Scheduler().start(wait=False)
+    with pytest.raises(ConfigError, match="after_fork must be"):
+        Scheduler("memory:").start(after_fork="twice")  # type: ignore[arg-type]
 
 
 def _idle() -> None:

@@ -215,6 +215,8 @@ def test_what_is_refused_leaves_the_transaction_usable_and_unchanged(store: Stor
     edit(using, "nightly", overlap=Overlap.SKIP)
     with pytest.raises(RunOpen):
         using.change("nightly", RunNow(schedule_id="nightly", key="second"))
+    with pytest.raises(RunExists):
+        using.change("nightly", RunNow(schedule_id="nightly", key="taken"))  # it is open
     raw.commit()
     assert row_of(store, "nightly").definition.owner == "me"
     assert len(runs_of(store)) == 1

@@ -1,0 +1,1 @@
+"""An app beside the example's own: what is watched from outside, edited over HTTP."""

@@ -1,0 +1,53 @@
+"""uvicorn and Hypercorn for real: each worker is a node, and coroutine jobs run on the application's loop."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.embed.hosts import BIN, PATIENCE, Server, ledger, wait_for_nodes
+from tests.embed.watching import open_the_gate, wait_for_the_gate, watch
+from tests.servers import wait_until
+from tickonce import Scheduler
+from tickonce.model import RunState
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
+
+UVICORN = ["uvicorn", "shop_asgi:app", "--port", "{port}"]
+UVICORN += ["--timeout-worker-healthcheck", "60"]  # in 5 s it would give a reload up on a busy machine
+HYPERCORN = ["hypercorn", "shop_asgi:app", "-b", "127.0.0.1:{port}"]
+
+
+def serving(words: list[str], folder: Path, store: str, *options: str) -> Server:
+    return Server([str(BIN / words[0]), *words[1:], *options], store, folder)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/fleet.db"
+
+
+def test_four_workers_of_uvicorn_call_each_second_once(postgresql_database: str, tmp_path: Path) -> None:
+    server = serving(UVICORN, tmp_path, postgresql_database, "--workers", "4")
+    watch(server, postgresql_database, tmp_path, workers=4)
+
+
+def test_four_workers_of_hypercorn_call_each_second_once(sqlite_url: str, tmp_path: Path) -> None:
+    server = serving(HYPERCORN, tmp_path, sqlite_url, "--workers", "4")
+    watch(server, sqlite_url, tmp_path, workers=4, replace=None, kill=False)  # it replaces no worker by itself
+
+
+def test_a_coroutine_that_runs_at_sigterm_ends_first(sqlite_url: str, tmp_path: Path) -> None:
+    with Scheduler(sqlite_url) as scheduler, serving(UVICORN, tmp_path, sqlite_url) as server:
+        wait_until(server.answers, "an answer", within=PATIENCE)
+        wait_for_nodes(scheduler, 1)
+        server.get("/gated")
+        wait_for_the_gate(tmp_path)
+        server.send(signal.SIGTERM)
+        wait_for_nodes(scheduler, 0)
+        open_the_gate(tmp_path)
+        server.ended()
+        assert ledger(tmp_path, "gated", event="end")
+        assert scheduler.runs(schedule_id="gated").items[0].state is RunState.SUCCEEDED
