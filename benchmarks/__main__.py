@@ -10,12 +10,14 @@ import click
 
 from benchmarks.burst import burst
 from benchmarks.edits import edits
+from benchmarks.embedding import embedding
 from benchmarks.facts import machine, server
 from benchmarks.idle import idle
 from benchmarks.imports import imports
 from benchmarks.lateness import lateness
 from benchmarks.places import place_kind
 from benchmarks.report import Report, middle
+from benchmarks.requests import requests
 from benchmarks.scale import scale
 from benchmarks.triggers import command as triggers
 
@@ -114,6 +116,28 @@ def _idle(store: str, report: Report, **options: Any) -> None:
     report.figures("idle", [idle(store, **options)])
 
 
+@main.command("embedding")
+@click.option("--schedules", default=100, show_default=True, help="Due each second, in the last measurement.")
+@click.option("--times", default=3, show_default=True, help="Processes of each host; figures are medians.")
+@_shared
+def _embedding(store: str, report: Report, **options: Any) -> None:
+    """What a node costs the process of a web application."""
+    report.figures("embedding", embedding(store, **options))
+
+
+@main.command("requests")
+@click.option("--schedules", default=1_000, show_default=True, help="Due at one instant, shared by the workers.")
+@click.option("--workers", default=4, show_default=True, help="Processes of the server; each is a node.")
+@click.option("--rate", default=60, show_default=True, help="Requests a second.")
+@click.option("--ticks", default=10, show_default=True, help="How many each server is asked in.")
+@click.option("--phase", "phase_s", default=2.0, show_default=True, help="Seconds between tick and rest.")
+@click.option("--job-ms", default=5.0, show_default=True, help="How long a job waits.")
+@_shared
+def _requests(store: str, report: Report, **options: Any) -> None:
+    """What requests feel while the processes that serve them have a heavy tick."""
+    report.figures("requests", requests(store, **options))
+
+
 @main.command("add")
 @click.option("--processes", default="1,4", show_default=True, callback=_numbers, help="At once; rows for each.")
 @click.option("--count", default=500, show_default=True, help="Calls a process.")
@@ -141,6 +165,8 @@ def _all(store: str, report: Report) -> None:
     report.figures("lateness", [lateness(store, busy=each) for each in (0, 1, 4)])
     report.figures("scale", [scale(store, schedules=each) for each in (1_000, 1_000_000)])
     report.figures("idle", [idle(store)])
+    report.figures("embedding", embedding(store))
+    report.figures("requests", requests(store))
 
 
 main.add_command(triggers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from timeit import repeat
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,11 @@ import click
 
 from benchmarks.facts import machine
 from benchmarks.report import Report
-from tickonce.triggers import parse_trigger
+from tickonce.calendars import own_calendar
+from tickonce.errors import TriggerError
+from tickonce.triggers import Trigger, but_not, cron, every, intersection, parse_trigger, union
+from tickonce.triggers.days import on_days
+from tickonce.triggers.rrule import RRule
 
 ZONE = "America/New_York"
 NOW = datetime(2026, 11, 21, 7, 33, 12, tzinfo=UTC)
@@ -30,6 +35,20 @@ HARD = (
     "every 133 years at 02:30 from 2000-02-29",
     "every 1ms",
 )
+_FEW = own_calendar("few", workdays=["2028-12-19"], years=(1, 9999), weekend=range(7))
+#: Combinations whose parts hardly ever or never meet: a search that finds nothing says so after some hundred questions.
+COMBINED: dict[str, Trigger] = {
+    "9:00 and 9:01": intersection(cron("0 9 * * *", tz=ZONE), cron("1 9 * * *", tz=ZONE)),
+    "every 7m and Monday 9:00": intersection(every("7m"), cron("0 9 * * 1", tz=ZONE)),
+    "every 997s and every 991s": intersection(every("997s"), every("991s")),
+    "each second but each second": but_not(every("1s"), every("1s")),
+    "each second but Monday to Saturday": but_not(every("1s"), cron("* * * * 1-6", tz=ZONE)),
+    "sixty at once": union(*(cron(f"{minute} {minute % 24} * * *", tz=ZONE) for minute in range(60))),
+    "29 February on a holiday": on_days(cron("0 9 29 2 *", tz=ZONE), only_on=_FEW),
+    "a recurrence of 997 hours": RRule(
+        "DTSTART:20260101T090000 RRULE:FREQ=HOURLY;INTERVAL=997;BYHOUR=9;BYDAY=MO", ZONE
+    ),
+}
 INSTANTS = [datetime(year, month, 1, tzinfo=UTC) for year in (1, 1896, 1969, 2026, 2096, 9990) for month in (3, 11)]
 
 Ask = Callable[[], object]
@@ -85,6 +104,24 @@ def hardest() -> dict[str, Any]:
     return {"hardest": hard, "asked_after": when, "us": microseconds, "of": len(found)}
 
 
+def combined() -> list[dict[str, Any]]:
+    """Return the slowest question to each combination; ``gives_up`` where an answer is that the search ends here."""
+    rows = []
+    for name, trigger in COMBINED.items():
+        asks = [partial(_asked, trigger, after) for after in INSTANTS]
+        slowest = max(min(repeat(ask, number=1, repeat=5)) for ask in asks)
+        rows.append({"combination": name, "us": slowest * 1e6, "gives_up": any(ask() for ask in asks)})
+    return rows
+
+
+def _asked(trigger: Trigger, after: datetime) -> bool:
+    try:
+        trigger.next_after(after)
+    except TriggerError:
+        return True
+    return False
+
+
 def _ours(expression: str) -> Ask:
     trigger = parse_trigger(expression).resolved(schedule_id="benchmark", tz=ZONE)
     return lambda: trigger.next_after(NOW)
@@ -113,3 +150,4 @@ def command(output: str) -> None:
     report.figures("triggers", triggers())
     report.figures("fires in a row", walks())
     report.figures("the hardest question", [hardest()])
+    report.figures("the hardest combinations", combined())

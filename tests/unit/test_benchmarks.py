@@ -63,6 +63,14 @@ def test_edits_are_timed_from_one_process_and_from_several(measured):
     ]
 
 
+def test_requests_are_timed_with_a_node_in_their_process_and_without(measured):
+    _, rows = measured("requests", "--schedules", "5", "--workers", "1", "--ticks", "1", "--phase", "1", "--rate", "40")
+    assert {(row["node"], row["when"]) for row in rows} >= {
+        (node, when) for node in ("with", "without") for when in ("nothing due", "from a tick on")
+    }
+    assert all((row["p50_ms"] > 3, row["ticks"], row["missed"]) == (True, 2, 0) for row in rows)
+
+
 def test_imports_are_timed_in_fresh_processes(measured):
     _, rows = measured("import", "--times", "1")
     assert rows[0]["statement"] == "import tickonce"
