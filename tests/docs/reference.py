@@ -73,7 +73,7 @@ PARTS = (
             "Changing schedules": ("add", "update", "pause", "resume", "remove", "revert", "run_now", "using"),
             "Reading": ("get", "schedules", "next_fires", "run", "runs", "skips", "nodes"),
             "Steering runs": ("retry", "cancel", "prune"),
-            "The client": ("store", "by", "close"),
+            "The client": ("open", "store", "by", "close"),
         },
     ),
     Part(
@@ -83,7 +83,7 @@ PARTS = (
             "Coroutines, as those of Scheduler": (
                 *("declare", "start", "stop", "node", "add", "update", "pause", "resume", "remove", "revert"),
                 *("run_now", "get", "schedules", "next_fires", "run", "runs", "skips", "nodes", "retry", "cancel"),
-                *("prune", "close"),
+                *("prune", "open", "close"),
             ),
             "Not coroutines": ("job", "schedule", "include", "on", "using", "alive", "node_id", "jobs", "events"),
         },
@@ -125,7 +125,20 @@ PARTS = (
     Part(
         "FakeClock",
         testing.FakeClock,
-        {"Methods": ("advance", "advance_to", "jump", "wall", "monotonic", "sleep", "signal", "until_waiting")},
+        {
+            "Methods": (
+                "advance",
+                "advance_to",
+                "jump",
+                "suspend",
+                "wall",
+                "monotonic",
+                "boottime",
+                "sleep",
+                "signal",
+                "until_waiting",
+            )
+        },
         hidden=frozenset({"wait", "look_again", "waiting", "next_deadline"}),  # its signals'
     ),
 )

@@ -29,7 +29,7 @@ _LENGTH = re.compile(
     r"\b(less than |at most )*(in )?(\d+(\.\d+)? ?(us|ms|s|min|m|h|d)(?![a-z]))+( ago)?\b|\bjust now\b|\bnow\b"
 )
 _NODE = re.compile(r"\b[\w.-]+-\d+-[0-9a-f]{8}\b")
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(r"(?<!Ran )(?<!\d)\d+")  # how many tests ran is told by the page, and no other number
 _SPACE = re.compile(r"\s+")
 
 
@@ -166,6 +166,8 @@ def shape(text: str) -> list[str]:
 
     >>> shape("sync  active  Sat 2026-11-21 13:00:05  in 1d3h")
     ['sync active DAY 0-0-0 0:0:0 T']
+    >>> shape("Ran 12 tests in 0.031s")
+    ['Ran 12 tests T']
     """
     shaped = []
     for line in text.strip().splitlines():
