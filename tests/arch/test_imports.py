@@ -9,6 +9,7 @@ from tests.arch.source import modules
 
 # Pure: the same arguments give the same result, on every node.
 CORE = (
+    "agenda",
     "calendars",
     "codec",
     "config",
@@ -43,9 +44,14 @@ IMPURE = {
 # Where a third party has its room. One that is not listed has none yet: give it one here, with an extra.
 ROOMS = {
     "alembic": ("stores.sql",),
+    "asgiref": ("contrib.django",),
     "chinese_calendar": ("calendars.china",),
-    "click": ("cli",),
+    "click": ("cli", "contrib.django", "contrib.flask"),
+    "django": ("contrib.django",),
     "dateutil": ("triggers.rrule", "imports"),
+    "fastapi": ("contrib.fastapi",),
+    "flask": ("contrib.flask",),
+    "greenlet": ("testing.simulation",),
     "holidays": ("calendars.country",),
     "hypothesis": ("testing",),
     "psycopg": ("stores.sql",),
@@ -55,6 +61,7 @@ ROOMS = {
     "redis": ("stores.redis",),
     "rich": ("cli",),
     "sqlalchemy": ("stores.sql",),
+    "starlette": ("contrib.fastapi", "contrib.starlette"),
 }
 
 

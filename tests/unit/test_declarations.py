@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.edited import NOW, changed, declared_by, paused, runs_of, told
-from tests.unit.planned import HOUR, T0, At, schedule, written
+from tests.unit.planned import HOUR, T0, At, Broken, schedule, written
 from tickonce.definitions import hash_of
 from tickonce.editing import (
     Amend,
@@ -38,6 +38,21 @@ class TestDeclare:
         assert (row.source, row.watermark, row.next_fire) == ("code", T0, T0 + HOUR)
         assert row.declaration is not None
         assert (row.declaration.hash, row.declaration.release, row.declaration.seen_at) == (hash_of(self.A), "1", T0)
+
+    def test_what_raises_is_set_aside_with_the_reason(self) -> None:
+        broken = Definition(job="work", trigger=Broken())
+        row = self.declared(broken, release="1")
+        assert (row.state, row.next_fire, row.source) == (ScheduleState.ASIDE, None, "code")
+        assert row.reason == "trigger raised ZeroDivisionError: no month 13"
+        assert declared_by(broken)(NOW, row, 0) is None
+        assert changed(declared_by(self.A), row).schedule.state is ScheduleState.ACTIVE
+
+    def test_a_change_to_what_raises_settles_what_is_due_and_sets_aside(self) -> None:
+        change = changed(declared_by(Definition(job="work", trigger=Broken())), self.declared(self.C))
+        assert runs_of(change) == [T0 + 2 * HOUR]
+        row = change.schedule
+        assert (row.state, row.next_fire, row.due, row.watermark) == (ScheduleState.ASIDE, None, None, NOW)
+        assert "no month 13" in (row.reason or "")
 
     def test_what_is_unchanged_is_not_touched(self) -> None:
         assert declared_by(self.A)(NOW, self.declared(self.A), 0) is None

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from tickonce import Scheduler, cron
+from tickonce.calendars import own_calendar
 from tickonce.errors import ConfigError
+from tickonce.model import ScheduleState
 from tickonce.stores.memory import MemoryStore
 from tickonce.testing import FakeClock
+from tickonce.triggers.days import on_days
 
 
 @pytest.fixture
@@ -44,6 +47,23 @@ def test_what_people_changed_survives_a_deployment_until_it_is_reverted(clock):
     (after,) = program(store, clock, "@hourly", priority=1).declare()
     assert (after.definition.priority, after.trigger) == (7, cron("@hourly", tz="UTC"))
     assert by_hand.revert("nightly").definition.priority == 1
+
+
+def test_one_whose_trigger_raises_keeps_no_other_from_starting(clock):
+    store = MemoryStore(clock=clock)
+    scheduler = program(store, clock)
+    job = scheduler.job(name="other")(tidy_up)
+    plant = own_calendar("plant", years=(2020, 2020), unknown="fail")
+    scheduler.schedule(on_days(cron("@daily"), only_on=plant), id="bad")(job)
+    scheduler.schedule("@hourly", id="last")(job)
+    told = {schedule.id: (schedule.state, schedule.reason) for schedule in scheduler.declare()}
+    assert told["nightly"] == told["last"] == (ScheduleState.ACTIVE, None)
+    state, reason = told["bad"]
+    assert state is ScheduleState.ASIDE
+    assert reason is not None
+    assert "has no data of 2026" in reason
+    with scheduler.node():
+        assert scheduler.alive
 
 
 def test_what_people_removed_stays_removed(clock):

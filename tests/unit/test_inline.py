@@ -9,7 +9,7 @@ import pytest
 
 from tickonce import Call, Jobs, Retry, Scheduler, at, current_run, every
 from tickonce.clock import SYSTEM_CLOCK
-from tickonce.errors import BadArguments, ConfigError, ResultError
+from tickonce.errors import BadArguments, ConfigError, DefinitionError, ResultError
 from tickonce.model import RunState
 from tickonce.testing import FakeClock, run_due, run_inline
 
@@ -52,6 +52,19 @@ def test_a_coroutine_is_awaited_and_sleeps_in_no_time():
 
     assert run_inline(fetch, "https://example.org") == "https://example.org"
     assert run_inline(fetch.bind("x")) == "x"
+
+
+def test_a_naive_time_is_refused_with_what_to_write(scheduler):
+    @scheduler.job(name="noop")
+    def noop() -> None: ...
+
+    naive = datetime(2026, 12, 1, 9)
+    with pytest.raises(DefinitionError, match=r"scheduled_time must be aware, got the naive 2026-12-01T09:00:00"):
+        run_inline(noop, scheduled_time=naive)
+    with pytest.raises(DefinitionError, match="until must be aware"):
+        run_due(scheduler, until=naive)
+    with pytest.raises(DefinitionError, match="start must be aware"):
+        run_due(scheduler, start=naive, until="1h")
 
 
 def test_what_the_job_raises_comes_out():
