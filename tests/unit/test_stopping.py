@@ -133,7 +133,7 @@ def test_a_second_signal_before_the_node_has_joined_ends_at_once(scheduler, slow
         send(signal.SIGTERM),
     )
     assert not scheduler.serve()
-    assert SYSTEM_CLOCK.monotonic() - at[0] < 2 * SECOND
+    assert SYSTEM_CLOCK.monotonic() - at[0] < 10 * SECOND  # its drain would take 30
     assert scheduler.node_id is None
     go_on.set()  # it joins only now, and nobody waits for it
     wait_until(lambda: NodeState.ALIVE not in states(scheduler), "the late node to leave")
@@ -198,7 +198,7 @@ def test_a_second_signal_gives_up_a_node_whose_store_gives_no_answer(scheduler, 
         send(signal.SIGTERM),
     )
     assert not scheduler.serve()
-    assert SYSTEM_CLOCK.monotonic() - at[0] < 2 * SECOND
+    assert SYSTEM_CLOCK.monotonic() - at[0] < 10 * SECOND  # its drain would take 30
     assert scheduler.node_id is None
     go_on.set()
 
