@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.unit.conftest import NINE
 from tickonce import Jobs, Scheduler, at
 from tickonce.errors import (
     BadArguments,
@@ -24,39 +24,8 @@ from tickonce.errors import (
     UnknownJob,
     WrongState,
 )
-from tickonce.jobs import Job
-from tickonce.stores.memory import MemoryStore
-from tickonce.testing import FakeClock
 
-NINE = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(NINE)
-
-
-@pytest.fixture
-def scheduler(clock) -> Iterator[Scheduler]:
-    with Scheduler(MemoryStore(clock=clock), clock=clock, name="ada") as scheduler:
-        yield scheduler
-
-
-@pytest.fixture
-def sync(scheduler: Scheduler) -> Job[[str], None]:
-    @scheduler.job(name="sync", queue="shops", on_lost="fail")
-    def sync(shop: str) -> None: ...
-
-    return sync
-
-
-@pytest.fixture
-def tidy(scheduler: Scheduler) -> Job[[], None]:
-    @scheduler.job(name="tidy")
-    def tidy() -> None: ...
-
-    return tidy
 
 
 def snapshot(scheduler: Scheduler) -> tuple[Any, ...]:

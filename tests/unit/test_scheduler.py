@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.unit.conftest import NINE
 from tickonce import Jobs, Retry, Scheduler, at, cron, every
 from tickonce.codec import decode_arguments
 from tickonce.config import NodeConfig, Retention
@@ -24,40 +25,10 @@ from tickonce.errors import (
     StoreUnavailable,
     TriggerError,
 )
-from tickonce.jobs import Job
 from tickonce.model import Misfire, OnLost, Overlap, RunState, Schedule, ScheduleState
 from tickonce.stores.memory import MemoryStore
-from tickonce.testing import FakeClock
 
-NINE = datetime(2026, 11, 21, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(NINE)
-
-
-@pytest.fixture
-def scheduler(clock) -> Iterator[Scheduler]:
-    with Scheduler(MemoryStore(clock=clock), clock=clock, name="ada") as scheduler:
-        yield scheduler
-
-
-@pytest.fixture
-def sync(scheduler: Scheduler) -> Job[[str], None]:
-    @scheduler.job(name="sync", queue="shops", on_lost="fail")
-    def sync(shop: str) -> None: ...
-
-    return sync
-
-
-@pytest.fixture
-def tidy(scheduler: Scheduler) -> Job[[], None]:
-    @scheduler.job(name="tidy")
-    def tidy() -> None: ...
-
-    return tidy
 
 
 class Unreachable:

@@ -29,6 +29,7 @@ class Look:
         found: list[tuple[datetime, Schedule]] = []
         later: list[datetime] = []
         oldest, seen_until = now, now + self.horizon
+        delays = {rank: self.takeover_after * step for rank, step in STEPS.items()}
         for row in schedules:
             due = row.due
             if due is None:
@@ -40,7 +41,7 @@ class Look:
             share = self._share_of(row.definition.queue)
             if share is None:
                 continue
-            here = due + self.takeover_after * STEPS[share.ranks[row.bucket]]
+            here = due + delays[share.ranks[row.bucket]]
             if here <= now:
                 found.append((here, row))
             elif here <= seen_until:

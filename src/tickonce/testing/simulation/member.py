@@ -116,11 +116,11 @@ class Member:
 
     def _main(self) -> None:
         assert self.process is not None  # noqa: S101  # it is what runs this
-        process = self.process
+        process, jobs = self.process, self._jobs()
         while True:
             self.node = SimNode(
                 self.link,
-                self._jobs(),
+                jobs,
                 process=process,
                 config=self.scenario.config,
                 events=Events(),
