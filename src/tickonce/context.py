@@ -12,16 +12,28 @@ from math import isnan
 from typing import Any, TypeVar, overload
 
 from tickonce.durations import parse_duration
-from tickonce.errors import NotInRun, RunCancelled, RunError
+from tickonce.errors import LeaseLost, NotInRun, RunCancelled, RunError
 from tickonce.model import LONGEST, NodeId, Run, Token
 from tickonce.ports import Clock, Signal
+from tickonce.transaction import RunTransaction
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 _log = logging.getLogger("tickonce.run")
 _current: ContextVar[RunContext] = ContextVar("tickonce_run")
 _NONE_GIVEN = object()
 _making = threading.Lock()
+
+
+def _nothing_to_check(connection: object) -> None:
+    del connection
+
+
+def _ends_elsewhere(connection: object) -> bool:
+    """Where a test carries a job out, its transaction is its own: the run ends when the job does."""
+    del connection
+    return True
 
 
 class RunContext:
@@ -41,7 +53,15 @@ class RunContext:
         source: ``schedule`` or ``manual``.
     """
 
-    def __init__(self, run: Run, *, clock: Clock, report: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *,
+        clock: Clock,
+        report: Callable[..., None],
+        ready: Callable[[object], None] = _nothing_to_check,
+        end: Callable[[object], bool] = _ends_elsewhere,
+    ) -> None:
         self.token: Token = run.token
         self.schedule_id: str = run.schedule_id
         self.job: str = run.job
@@ -52,8 +72,9 @@ class RunContext:
         self.node: NodeId | None = run.node
         self.source: str = run.source
         self._clock = clock
-        self._report = report
+        self._report, self._ready, self._end = report, ready, end
         self._reason: str | None = None
+        self._in_transaction = False
         # Made when a job first uses them: few jobs do, and each run would pay for them.
         self._log: logging.LoggerAdapter[logging.Logger] | None = None
         self._wake: Signal | None = None
@@ -125,6 +146,37 @@ class RunContext:
         await self._await(_length(duration))
         self.check()
 
+    def transaction(self, connection: C) -> RunTransaction[C]:
+        """Let the run end in the transaction that *connection* is in: what the job writes there counts once, or not.
+
+        At the end of the block the run is written down as succeeded, as the last statement of the caller's transaction,
+        and only if this attempt still owns the run. Commit right behind it; a result that the job returns later is not
+        kept. If the block or the commit fails nothing has happened, and the run fails or is tried again, as ever::
+
+            with engine.begin() as connection, current_run().transaction(connection):
+                connection.execute(...)
+
+        Args:
+            connection: As for ``Scheduler.using``: SQLAlchemy's, Django's or the driver's own, to the store's database.
+                With ``async with``, SQLAlchemy's ``AsyncConnection`` or ``AsyncSession``.
+
+        Raises:
+            NotTransactional: The store, or this kind of connection, cannot do that, or it is in no transaction.
+            LeaseLost: At the end of the block: another attempt owns the run. Let it pass, so that all is rolled back.
+            RunCancelled: At the end of the block: the run is over its timeout.
+            RunError: The run has had its transaction.
+        """
+        if self._in_transaction:
+            raise RunError(f"run {self.token} has had its transaction; a run ends once")
+        self._in_transaction = True
+        return RunTransaction(connection, ready=self._ready, end=self._end_within)
+
+    def _end_within(self, connection: object) -> None:
+        if self._reason == "timeout":
+            self.check()
+        if not self._end(connection):
+            raise LeaseLost(self.token, attempt=self.attempt)
+
     async def _await(self, duration: timedelta) -> None:
         import asyncio
 
@@ -149,6 +201,11 @@ class RunContext:
             return self._wake
 
     # -- for the engine ------------------------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the job has asked to end its run in a transaction of its own, committed or not."""
+        return self._in_transaction
 
     def cancel(self, reason: str) -> None:
         """Ask the job to stop. The first reason stays."""

@@ -213,6 +213,20 @@ class Edits(Protocol):
         """Return the schedule, a tombstone too, or None."""
 
 
+class Joined(Edits, Protocol):
+    """The steps as part of the transaction that a caller's connection is in; they never commit, loop or roll back."""
+
+    def ready(self) -> None:
+        """Check that there is a transaction to be part of.
+
+        Raises:
+            NotTransactional: The connection commits each statement by itself.
+        """
+
+    def end(self, outcome: Outcome) -> bool:
+        """Write how an attempt ended, once the run's row is free; False: it is not its run any more."""
+
+
 class Store(Edits, Protocol):
     """Where schedules, runs and nodes are kept: about thirty verbs of the domain."""
 
@@ -250,8 +264,8 @@ class Store(Edits, Protocol):
     def notifier(self) -> Notifier | None:
         """Return a new notifier, or None if the store has none."""
 
-    def using(self, connection: object) -> Edits:
-        """Return the edits as part of the transaction that *connection* is in. They never commit, loop or roll back.
+    def using(self, connection: object) -> Joined:
+        """Return the steps as part of the transaction that *connection* is in.
 
         Raises:
             NotTransactional: The store or this kind of connection cannot do that.

@@ -334,7 +334,10 @@ class Scheduler(Client):
         """Return what carries out the jobs; hosts put something of theirs around it."""
         from tickonce.runners import default_runners
 
-        return default_runners("tickonce", loop=self._loop)
+        return default_runners("tickonce", loop=self._loop, ends=self._thread_ends)
+
+    def _thread_ends(self) -> None:
+        """A thread that has carried out jobs ends: hosts give back there what is its own."""
 
     def _announce(self) -> None:
         """Say what is served: the store above all, for a wrong one is the usual reason why nothing runs."""

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -86,6 +87,15 @@ def main(store: str, ledger: str, settings: str) -> None:
             time.sleep(takes)
         write("ended", line)
 
+    @scheduler.job(name="pay")
+    def pay(takes: float) -> None:
+        """Have an effect in the store's own database, where nothing refuses a second one."""
+        line = began()
+        time.sleep(takes)
+        with engine_of(store).begin() as connection, current_run().transaction(connection):
+            connection.exec_driver_sql(f"INSERT INTO effects VALUES ('{line['token']}', {line['attempt']})")
+        write("ended", line)
+
     @scheduler.job(name="stumble")
     def stumble() -> None:
         line = began()
@@ -106,6 +116,15 @@ def main(store: str, ledger: str, settings: str) -> None:
     except StoreError as error:  # it could not even join: whoever supervises it tries again
         logging.getLogger("member").warning("no store: %s", error)
         sys.exit(NO_STORE)
+
+
+@cache
+def engine_of(store: str) -> Any:
+    """Return what leads to the store's database by the driver that we use, too."""
+    from sqlalchemy import create_engine  # here: most members have no use for it
+
+    address = store.partition("?sync")[0]
+    return create_engine(address.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:"))
 
 
 def _wait(seconds: float | SupportsIndex) -> None:

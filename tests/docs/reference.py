@@ -106,8 +106,8 @@ PARTS = (
     Part(
         "RunContext",
         tickonce.RunContext,
-        {"For the job": ("log", "progress", "cancelled", "cancel_reason", "check", "sleep", "asleep")},
-        hidden=frozenset({"cancel", "entered"}),  # the engine's
+        {"For the job": ("log", "progress", "cancelled", "cancel_reason", "check", "sleep", "asleep", "transaction")},
+        hidden=frozenset({"cancel", "entered", "in_transaction"}),  # the engine's
     ),
     *_makers(triggers, "next_after", ("cron", "every", "at")),
     *_makers(days, "next_after"),

@@ -307,4 +307,16 @@ MUTANTS = (
         ),
         ("tests/unit/test_planning.py",),
     ),
+    Mutant(
+        "the fence in a job's own transaction",
+        (
+            Edit(
+                "src/tickonce/context.py",
+                "        if not self._end(connection):\n",
+                "        if self._end(connection) is None:\n",
+            ),
+        ),
+        ("tests/embed/test_transaction.py",),
+        simulated=False,  # it has no databases
+    ),
 )

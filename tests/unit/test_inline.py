@@ -43,6 +43,23 @@ def test_a_job_runs_here_and_knows_its_run():
     assert current_run(None) is None
 
 
+def test_the_transaction_of_a_run_is_the_jobs_alone(scheduler):
+    """Whatever the test has for a connection: there is no run in its database, which could end there."""
+    entered: list[object] = []
+
+    @scheduler.job(name="pay")
+    def pay() -> str:
+        with current_run().transaction(entered) as connection:
+            connection.append(connection)
+        return "paid"
+
+    assert run_inline(pay) == "paid"
+    scheduler.add("pay", pay, every("1h"))
+    (run,) = run_due(scheduler, until="1h")
+    assert (run.state, run.result) == (RunState.SUCCEEDED, '"paid"')
+    assert len(entered) == 2
+
+
 def test_a_coroutine_is_awaited_and_sleeps_in_no_time():
     @Jobs("t.").job(name="fetch")
     async def fetch(url: str) -> str:

@@ -15,7 +15,7 @@ from tickonce.engine.storetime import StoreTime
 from tickonce.errors import BadArguments, ResultError, RunCancelled, RunTimeout
 from tickonce.jobs import Job
 from tickonce.model import NodeId, OnLost, Outcome, Run, RunState
-from tickonce.ports import Clock
+from tickonce.ports import Clock, Joined
 from tickonce.retry import NO_RETRIES
 
 _log = logging.getLogger("tickonce.run")
@@ -41,15 +41,16 @@ class Attempt:
         gate: Callable[[Attempt], bool],
         ended: Callable[[Attempt, Outcome], None],
         report: Callable[..., None],
+        using: Callable[[object], Joined],
     ) -> None:
         self.run, self.job, self.node = run, job, node
-        self.context = RunContext(run, clock=clock, report=report)
+        self.context = RunContext(run, clock=clock, report=report, ready=self._may_end_within, end=self._end_within)
         self.interrupt: Callable[[], None] | None = None
         self.deadline: timedelta | None = None
         self.overdue = False
         self.begun = False
         self.came = clock.monotonic()
-        self._clock, self._time, self._gate, self._ended = clock, time, gate, ended
+        self._clock, self._time, self._gate, self._ended, self._using = clock, time, gate, ended, using
         self._started_at = run.started_at
 
     @property
@@ -112,6 +113,13 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001  # a cancelled task, too, has an outcome
             outcome = self._failed(error)
         self._end(outcome)
+
+    def _may_end_within(self, connection: object) -> None:
+        self._using(connection).ready()
+
+    def _end_within(self, connection: object) -> bool:
+        """Say in the job's own transaction that it has succeeded; whether that counts is seen when it commits."""
+        return self._using(connection).end(self.outcome(RunState.SUCCEEDED))
 
     def _end(self, outcome: Outcome) -> None:
         if _log.isEnabledFor(logging.DEBUG):

@@ -232,6 +232,7 @@ class Worker:
             gate=self._gate,
             ended=self._ended,
             report=partial(self._writer.progress, run, node),
+            using=self._store.using,
         )
 
     def _next(self) -> list[Attempt]:
@@ -298,7 +299,7 @@ class Worker:
             self._ended(attempt, attempt.outcome(RunState.PENDING, reason="handed back"))
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
-        self._writer.add(outcome, attempt.run)
+        self._writer.add(outcome, attempt.run, perhaps=attempt.context.in_transaction)
         self._forget(attempt)
 
     def _forget(self, attempt: Attempt) -> None:

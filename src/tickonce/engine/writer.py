@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from tickonce.errors import StoreError
@@ -43,7 +44,8 @@ class Writer:
         self._locked: list[tuple[Outcome, Run]] = []
         self._locked_until = self._pause = timedelta(0)
         self._notes: dict[tuple[str, int], tuple[NodeId, dict[str, object]]] = {}
-        self._unanswered: set[tuple[str, int]] = set()
+        #: Attempts whose end may be written already: no answer came, or their job was to write it with its own work.
+        self._perhaps: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._progress_at = timedelta(days=-1)
         self.on_written: Callable[[list[Outcome]], None] = lambda _: None
@@ -52,8 +54,10 @@ class Writer:
         """There is something for the work thread to do."""
         self._signal.set()
 
-    def add(self, outcome: Outcome, run: Run) -> None:
-        """Keep *outcome* for the next write."""
+    def add(self, outcome: Outcome, run: Run, *, perhaps: bool = False) -> None:
+        """Keep *outcome* for the next write; *perhaps* the end of the run is written already, as a success."""
+        if perhaps:
+            self._perhaps.add((outcome.token, outcome.attempt))
         self._outcomes.append((outcome, run))
         self._signal.set()
 
@@ -102,16 +106,17 @@ class Writer:
         except BaseException:
             self._outcomes.extendleft(reversed(group))
             self._asked = []
-            self._unanswered.update((item.token, item.attempt) for item in outcomes)
+            self._perhaps.update((item.token, item.attempt) for item in outcomes)
             raise
         answered = [(item, taken) for item, taken in zip(group, accepted, strict=True) if taken is not None]
         self._keep([item for item, taken in zip(group, accepted, strict=True) if taken is None])
         self._asked = []
         self.on_written([outcome for (outcome, _), _ in answered])
         for (outcome, run), taken in answered:
-            before = (outcome.token, outcome.attempt) in self._unanswered
-            self._unanswered.discard((outcome.token, outcome.attempt))
-            self._tell(outcome, run, taken=taken or (before and self._taken_before(outcome)))
+            perhaps = (outcome.token, outcome.attempt) in self._perhaps
+            self._perhaps.discard((outcome.token, outcome.attempt))
+            written = outcome if taken else self._written_before(outcome) if perhaps else None
+            self._tell(outcome, run, written)
 
     def _keep(self, locked: list[tuple[Outcome, Run]]) -> None:
         if locked:
@@ -152,31 +157,47 @@ class Writer:
                 return PROGRESS_EVERY
         return None
 
-    def _taken_before(self, outcome: Outcome) -> bool:
-        """Whether an outcome that does not match any more was written by a call whose reply was lost."""
+    def _written_before(self, outcome: Outcome) -> Outcome | None:
+        """Return what the store has of an attempt that is not open any more: as it was told before, or as a success.
+
+        That is what a call wrote whose reply was lost, or the job itself in its transaction, whatever it raised later.
+        """
         try:
             found = self._store.run(outcome.token)
         except StoreError:
-            return False
-        return found is not None and (found.attempt, found.state) == (outcome.attempt, outcome.state)
+            return None
+        if found is None or found.attempt != outcome.attempt:
+            return None
+        if found.state is outcome.state:
+            return outcome
+        if found.state is not RunState.SUCCEEDED:
+            return None
+        return replace(outcome, state=RunState.SUCCEEDED, failed=False, error=None, reason=None, result=None, due=None)
 
     def _note(self, run: Run, node: NodeId, **fields: object) -> None:
         with self._lock:
             _, noted = self._notes.setdefault((run.token, run.attempt), (node, {}))
             noted.update(fields)
 
-    def _tell(self, outcome: Outcome, run: Run, *, taken: bool) -> None:
-        if not taken:
+    def _tell(self, told: Outcome, run: Run, outcome: Outcome | None) -> None:
+        if outcome is None:
             # Also the ordinary end of an outcome that was offered again after a lost reply.
             _log.info(
                 "the outcome of run %s (attempt %d) was dropped: the attempt is not ours any more",
                 run.token,
                 run.attempt,
-                extra={"token": run.token, "attempt": run.attempt, "schedule_id": run.schedule_id, "job": run.job},
+                extra=_extra(run),
             )
             return
+        if told.failed and outcome is not told:
+            text = "run %s (attempt %d) had succeeded in its transaction when its job failed; it is not tried again"
+            _log.warning(text, run.token, run.attempt, extra=_extra(run))
         kind = "retrying" if outcome.failed and outcome.state is RunState.PENDING else _KINDS.get(outcome.state)
         if kind is not None and self._events.wanted(kind):
             self._events.emit(
                 Event(kind=kind, schedule_id=run.schedule_id, run=run, outcome=outcome, reason=outcome.reason)
             )
+
+
+def _extra(run: Run) -> dict[str, object]:
+    return {"token": run.token, "attempt": run.attempt, "schedule_id": run.schedule_id, "job": run.job}

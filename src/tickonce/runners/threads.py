@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Callable
 
 from tickonce.ports import Work
 from tickonce.threads import begin, hear_signals
@@ -17,10 +18,14 @@ class ThreadRunner:
 
     Not ``concurrent.futures``: its exit hook joins threads and refuses work in an order that we do not decide, which is
     where "cannot schedule new futures after interpreter shutdown" comes from.
+
+    Args:
+        name: How the names of the threads begin.
+        ends: Called in each of them when it ends, to give back what is the thread's own.
     """
 
-    def __init__(self, *, name: str) -> None:
-        self._name = name
+    def __init__(self, *, name: str, ends: Callable[[], None] | None = None) -> None:
+        self._name, self._ends = name, ends
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # by its module: gevent replaces it there
         self._lock = threading.Lock()
         self._idle = 0
@@ -70,3 +75,8 @@ class ThreadRunner:
             work = None
             with self._lock:
                 self._idle += 1
+        if self._ends is not None:
+            try:
+                self._ends()
+            except Exception:  # noqa: BLE001  # the program's; the thread has nothing more to do, and says so
+                _log.exception("a thread of jobs could not give back what is its own")

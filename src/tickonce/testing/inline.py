@@ -248,6 +248,7 @@ class _Inline:
             gate=self._gate,
             ended=lambda _, outcome: outcomes.append(outcome),
             report=_unheard,
+            using=self._store.using,
         )
         attempt.context = _InlineContext(run, clock=self._clock, report=partial(self._note, run))
         if job.is_async:

@@ -171,6 +171,11 @@ class DjangoScheduler(Scheduler):
 
         return {kind: around(runner) for kind, runner in super()._runners().items()}
 
+    def _thread_ends(self) -> None:
+        from django.db import connections
+
+        connections.close_all()  # else those that CONN_MAX_AGE keeps would be left to the collector of garbage
+
 
 def _in_test_environment() -> bool:
     import sys

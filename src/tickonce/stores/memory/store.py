@@ -32,7 +32,7 @@ from tickonce.model import (
 )
 from tickonce.partition import Share
 from tickonce.planning import choose, moved_past
-from tickonce.ports import Ceiling, Clock, Decide, Edits, Notifier, RunFilter, ScheduleFilter, Serves
+from tickonce.ports import Ceiling, Clock, Decide, Joined, Notifier, RunFilter, ScheduleFilter, Serves
 from tickonce.stores.memory import listing, transitions
 from tickonce.stores.memory.looking import Look
 from tickonce.stores.memory.notifier import Board
@@ -83,7 +83,7 @@ class MemoryStore:
         """Return a new notifier."""
         return self._board.listener(self._clock)
 
-    def using(self, connection: object) -> Edits:
+    def using(self, connection: object) -> Joined:
         """Refuse: there are no transactions to join."""
         raise NotTransactional(
             f"the memory store cannot join a transaction of {type(connection).__name__}; use a store in that database"

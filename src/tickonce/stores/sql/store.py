@@ -23,7 +23,7 @@ from tickonce.model import (
     Token,
 )
 from tickonce.partition import Share
-from tickonce.ports import Ceiling, Clock, Decide, Edits, Notifier, RunFilter, ScheduleFilter, Serves
+from tickonce.ports import Ceiling, Clock, Decide, Joined, Notifier, RunFilter, ScheduleFilter, Serves
 from tickonce.stores.sql import edits, launching, looking, nodes, reading, upkeep, work
 from tickonce.stores.sql.address import Address
 from tickonce.stores.sql.ceilings import LOOKS
@@ -88,8 +88,8 @@ class SqlStore:
         """Return a new notifier, or None."""
         return self._dialect.notifier()
 
-    def using(self, connection: object) -> Edits:
-        """Return the edits as part of the transaction that *connection* is in."""
+    def using(self, connection: object) -> Joined:
+        """Return the steps as part of the transaction that *connection* is in."""
         from tickonce.stores.sql.using import joined
 
         return joined(self._dialect, connection)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from tickonce.errors import DefinitionError, NotTransactional, StoreBusy
-from tickonce.model import Schedule
+from tickonce.model import Outcome, Schedule
 from tickonce.ports import Decide
-from tickonce.stores.sql import edits
+from tickonce.stores.sql import edits, work
 from tickonce.stores.sql.connect import explained
 from tickonce.stores.sql.dialects.base import Dialect, Failure
 from tickonce.stores.sql.tx import Tx
+
+R = TypeVar("R")
 
 _DIALECTS = {
     "postgresql": "postgresql",
@@ -34,8 +36,8 @@ _KNOWN = "a SQLAlchemy Connection or Session, a psycopg, PyMySQL or sqlite3 conn
 _AUTOCOMMIT = "the connection commits each statement by itself and is in no transaction; begin one first"
 
 
-class JoinedEdits:
-    """The edits, as part of the transaction that a caller's connection is in."""
+class JoinedSteps:
+    """The steps, as part of the transaction that a caller's connection is in."""
 
     def __init__(self, dialect: Dialect, cursor: Callable[[], Any]) -> None:
         self._dialect = dialect
@@ -55,10 +57,18 @@ class JoinedEdits:
         """Return the schedule as the transaction sees it."""
         return self._step(lambda tx: edits.get(tx, schedule_id))
 
-    def _step(self, work: Callable[[Tx], Schedule | None]) -> Schedule | None:
+    def ready(self) -> None:
+        """Check that there is a transaction."""
+        self._cursor().close()
+
+    def end(self, outcome: Outcome) -> bool:
+        """Lock the run's row, and write how its attempt ended if that is still its own."""
+        return self._step(lambda tx: work.end(tx, outcome))
+
+    def _step(self, does: Callable[[Tx], R]) -> R:
         cursor = self._cursor()
         try:
-            return work(Tx(self._dialect, cursor, own=False))
+            return does(Tx(self._dialect, cursor, own=False))
         except Exception as error:
             failure = self._dialect.failure(error)
             if failure is None:
@@ -77,8 +87,8 @@ class JoinedEdits:
             cursor.close()
 
 
-def joined(dialect: Dialect, connection: object) -> JoinedEdits:
-    """Return the edits for a connection of any kind that we know.
+def joined(dialect: Dialect, connection: object) -> JoinedSteps:
+    """Return the steps for a connection of any kind that we know.
 
     Raises:
         NotTransactional: We do not know it, it is asynchronous, or it leads to another kind of database.
@@ -92,7 +102,7 @@ def joined(dialect: Dialect, connection: object) -> JoinedEdits:
                     f"the connection leads to {kind}, the store is in {dialect.title}; only a transaction in the "
                     "database of the store can hold both"
                 )
-            return JoinedEdits(dialect, cursor)
+            return JoinedSteps(dialect, cursor)
     raise NotTransactional(f"using() takes {_KNOWN}, not {_shown(connection)}")
 
 

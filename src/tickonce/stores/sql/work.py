@@ -141,6 +141,7 @@ _ATTEMPTS = """
 SELECT token, node, attempt, cancelling FROM {runs} WHERE token = ANY(:tokens) AND COALESCE(state, '') = 'running'
 ORDER BY token"""
 _LOCK_ATTEMPTS = f"{_ATTEMPTS} {{lock_or_skip}}"
+_WAIT_FOR_ATTEMPTS = f"{_ATTEMPTS} {{lock}}"
 _END = Update(
     table="runs",
     key=("token",),
@@ -189,15 +190,22 @@ _LONGEST = 1_000_000
 _SOON_US = 30_000_000
 
 
-def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False) -> list[bool | None]:
+def end(tx: Tx, outcome: Outcome) -> bool:
+    """Write in a caller's transaction how an attempt ended, having waited for its row; False: it has lost it."""
+    tx.dialect.take_lock(tx, outcome.token)
+    return finish(tx, [outcome], lock=_WAIT_FOR_ATTEMPTS)[0] is True
+
+
+def finish(tx: Tx, outcomes: Sequence[Outcome], *, bare: bool = False, lock: str = _LOCK_ATTEMPTS) -> list[bool | None]:
     """Write how attempts ended; an answer per outcome, None for one whose row is locked.
 
     Args:
         bare: The store refused an outcome for its content: write it without its result, saying so.
+        lock: How their rows are locked.
     """
     if not outcomes:
         return []
-    locking = tx.ask(_LOCK_ATTEMPTS, tokens=[outcome.token for outcome in outcomes])
+    locking = tx.ask(lock, tokens=[outcome.token for outcome in outcomes])
     clock = tx.ask("SELECT {now}")
     running = {row[0]: row for row in locking.rows()}
     now = int(clock.rows()[0][0])

@@ -1,5 +1,7 @@
 """With connections of its own, as in production: what is in atomic() is seen by others with its commit, not before."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -7,7 +9,7 @@ import django
 import pytest
 from django.db import connection, transaction
 
-from orders.jobs import remind
+from orders.jobs import remind, ship
 from orders.models import Order
 from tickonce import every
 from tickonce.contrib.django import scheduler
@@ -173,3 +175,18 @@ else:
             scheduler.update("others", owner="me")
         assert seen() == {"others", "mine"}
         assert scheduler.get("others").definition.owner == "me"
+
+
+def test_a_job_ends_its_run_in_its_own_atomic_block():
+    Order.objects.create(name="ada")
+    scheduler.add("ship", ship.bind("ada"), every("1h"), retries=1)
+    with scheduler.node():
+        token = scheduler.run_now("ship", key="once").token
+        for _ in range(600):
+            if not (run := scheduler.run(token)).state.open:
+                break
+            time.sleep(0.05)
+    while any(thread.name.startswith("tickonce-job") for thread in threading.enumerate()):
+        time.sleep(0.01)  # with them go the connections of their own, which would keep the test database
+    assert (run.state, run.attempt, run.failures) == ("succeeded", 2, 1)
+    assert Order.objects.get(name="ada").reminded == 1
