@@ -322,7 +322,15 @@ class Store(Edits, Protocol):
         looked for up to *horizon* ahead. A run that is too late to start does not count for ``next_run``.
         """
 
-    def launch(self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves) -> Launched:
+    def launch(
+        self,
+        node_id: NodeId,
+        plans: Sequence[Plan],
+        *,
+        slots: int,
+        serves: Serves,
+        until: datetime | None = None,
+    ) -> Launched:
         """Write ``choose(plan, open_runs)`` for each plan whose schedule's version is still the one read.
 
         The open runs are counted inside the step. For a plan whose version has moved nothing is written. Plans are
@@ -330,8 +338,9 @@ class Store(Edits, Protocol):
         applied and the others are reported as lost. A row locked by somebody else is reported as locked, not
         waited for. Up to *slots* of the runs that *serves* takes, that are due and not too late, are inserted as
         claimed by the node: running, attempt 1; the rest as pending, attempt 0. Nothing is done unless *node_id* is
-        alive. A token that exists already leaves its schedule unchanged and is reported as taken; so does text that the
-        store does not take, and is reported as refused with what the store said.
+        alive. Past the instant *until* nothing is written and all plans are lost: what was on time when they were made
+        may be late by now. A token that exists already leaves its schedule unchanged and is reported as taken; so does
+        text that the store does not take, and is reported as refused with what the store said.
         """
 
     def raise_watermarks(self, watermarks: Mapping[str, datetime]) -> list[str]:

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 from tickonce.config import NodeConfig
 from tickonce.engine.lease import Lease
-from tickonce.model import NodeState, RunState
+from tickonce.model import NodeState, Reason, RunState
 from tickonce.testing.clock import FakeClock
+from tickonce.testing.contract.making import skips_of
 from tickonce.triggers import every
 
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 LEASE = NodeConfig().lease
 
 
@@ -75,3 +77,29 @@ def test_a_run_that_waited_for_a_slot_is_not_begun_after_such_a_sleep(fleet, job
     fleet.run_for(2 * SECOND)
     assert node.engine.lease.holds(fleet.clock.monotonic())
     assert {run.state for run in fleet.runs()} <= {RunState.SUCCEEDED}
+
+
+def test_what_was_planned_before_a_sleep_is_not_launched_by_that_plan_behind_it(fleet, jobs, add):
+    """The machine fell asleep between the look and the launch; behind it the launch came to the store as it stood.
+
+    A fire whose misfire policy is to skip what is late was run 27 s late, as if it were on time. Seed 51198.
+    """
+    add("beat", every("20s"), misfire="skip")
+    node = fleet.node(jobs)
+    fleet.run_for(2 * SECOND)
+    node.faults.before("launch", lambda: fleet.clock.suspend(27 * SECOND))
+    fleet.run_for(MINUTE)
+    (skip,) = skips_of(fleet.store)
+    runs = fleet.runs()
+    assert (skip.reason, skip.count) == (Reason.MISFIRE, 1)
+    assert [run.scheduled_time - skip.first for run in runs] == [20 * SECOND, 40 * SECOND]
+    assert all(run.created_at - run.scheduled_time < 10 * SECOND for run in runs)
+
+
+def test_what_has_waited_for_less_than_a_lease_is_launched_as_it_was_planned(fleet, jobs, add):
+    add("beat", every("20s"), misfire="skip")
+    node = fleet.node(jobs)
+    fleet.run_for(2 * SECOND)
+    node.faults.before("launch", lambda: fleet.clock.advance(LEASE - 5 * SECOND))
+    fleet.run_for(MINUTE)
+    assert skips_of(fleet.store) == []

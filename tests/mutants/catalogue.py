@@ -308,6 +308,17 @@ MUTANTS = (
         ("tests/unit/test_planning.py",),
     ),
     Mutant(
+        "the end of a plan's time",
+        (Edit(f"{MEMORY}/store.py", "if until is not None and now > until:", "if until is None and now < now:"),),
+        ("tests/contract/test_memory.py",),
+    ),
+    Mutant(
+        "the end of a plan's time, SQL",
+        (Edit(f"{SQL}/launching.py", "if until is not None and now > until:", "if until is None and now < now:"),),
+        ("tests/contract/test_sqlite.py",),
+        simulated=False,
+    ),
+    Mutant(
         "the fence in a job's own transaction",
         (
             Edit(

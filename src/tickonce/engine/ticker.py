@@ -140,7 +140,7 @@ class Ticker:
         plans = self._plans(poll)
         soonest = poll.next_here
         if plans:
-            launched = self._launch(plans)
+            launched = self._launch(plans, poll.instant + self._config.lease)
             self._after(launched, plans, now)
             soonest = self._soonest(launched, soonest)
         if now - self._forgot_at >= UNBOUNDED_EVERY:
@@ -199,11 +199,12 @@ class Ticker:
         border = now - self._config.orphan_after
         return schedule.declaration.seen_at < border and self.up_since < border
 
-    def _launch(self, plans: list[Plan]) -> Launched:
+    def _launch(self, plans: list[Plan], until: datetime) -> Launched:
+        """Launch what was planned, unless the launch comes to the store so late that this node has slept meanwhile."""
         slots, node = self._worker.reserve(), self.node
         sent = self._clock.monotonic()
         try:
-            launched = self._store.launch(node, plans, slots=slots, serves=self._worker.serves)
+            launched = self._store.launch(node, plans, slots=slots, serves=self._worker.serves, until=until)
         except BaseException as error:
             self._worker.release(slots)
             if isinstance(error, StoreUnavailable):

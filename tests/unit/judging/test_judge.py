@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -217,6 +218,16 @@ class TestTime:
         assert judged(evidence, harmed={"n1": (Span(at(30), at(42)),)}).clean
         assert kinds(judged(evidence, harmed={"n2": (Span(at(30), at(42)),)})) == [Kind.LATE]
 
+    def test_one_that_was_too_late_and_was_asked_for_once_more(self):
+        """It begins when somebody asks for it, and not before. Seed 52140 of the simulation."""
+        evidence = without(done(*ALL), 30)
+        evidence.calls.append(call(30, late=12))
+        evidence.runs.append(run(30, late=0.01, takes=13))
+        history = lived()
+        history.retry(token_of("s", at(30)), at(41.9))
+        assert kinds(judged(evidence)) == [Kind.LATE]
+        assert judged(evidence, history).clean
+
     def test_jitter_counts_from_the_last_due_time(self):
         terms = Terms(rhythm=Period(10 * SECOND), misfire="all", overlap="allow", jitter=5 * SECOND)
         evidence = Evidence(
@@ -275,6 +286,16 @@ class TestUnexpected:
         evidence = done(*ALL)
         evidence.skips.append(skip("misfire", 33))
         assert kinds(judged(evidence)) == [Kind.UNEXPECTED]
+
+    def test_a_record_of_time_in_which_a_trigger_could_not_say_what_was_due(self):
+        """A pause of a schedule whose trigger raises, and another one 11 ms later. Seed 51749 of the simulation."""
+        evidence = done(*ALL)
+        evidence.skips.append(replace(skip("paused", 33, 33.011), more=True))
+        unsure = lived(replace(STRICT, sure=False))
+        assert judged(evidence, unsure).clean
+        assert kinds(judged(evidence)) == [Kind.UNEXPECTED]
+        evidence.skips[0] = skip("paused", 33, 33.011)
+        assert kinds(judged(evidence, unsure)) == [Kind.UNEXPECTED]
 
     def test_a_run_by_hand_of_nobody(self):
         evidence = done(*ALL)
@@ -547,6 +568,23 @@ class TestOverlap:
         history = lived()
         history.change("s", DEFAULT, at(45))
         assert judged(self.long_run(), history).clean
+
+    def test_one_that_was_asked_for_once_more_was_opened_then(self):
+        """By the policy of that moment, while another was open that had to be alone. Seed 51435 of the simulation."""
+        evidence = done(*ALL)
+        evidence.calls = [each for each in evidence.calls if each.scheduled_time != at(20)]
+        evidence.calls += [call(20, takes=15), call(10, attempt=2, late=16, takes=1)]
+        evidence.runs = [each for each in evidence.runs if each.scheduled_time not in (at(10), at(20))]
+        evidence.runs += [run(10, attempt=2, takes=17), run(20, takes=8)]
+        history = lived(DEFAULT)
+        history.retry(token_of("s", at(10)), at(25.9))
+        assert [each.subject for each in judged(evidence, history).violations if each.kind is Kind.OVERLAP] == [
+            token_of("s", at(10))
+        ]
+        history = lived(DEFAULT)
+        history.change("s", STRICT, at(25))
+        history.retry(token_of("s", at(10)), at(25.9))
+        assert Kind.OVERLAP not in kinds(judged(evidence, history))
 
 
 class TestSkips:

@@ -217,7 +217,15 @@ class MemoryStore:
         with self._tables.guard:
             return look.at(self._tables.schedules.values(), self._tables.open_runs(RunState.PENDING), self.instant())
 
-    def launch(self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves) -> Launched:
+    def launch(
+        self,
+        node_id: NodeId,
+        plans: Sequence[Plan],
+        *,
+        slots: int,
+        serves: Serves,
+        until: datetime | None = None,
+    ) -> Launched:
         """For each plan whose version still holds: count open runs, write ``choose(plan, open)``."""
         claimed: list[Run] = []
         pending: list[Token] = []
@@ -229,6 +237,8 @@ class MemoryStore:
             now = self.instant()
             if not self._tables.alive(node_id):
                 return Launched(instant=now, alive=False)
+            if until is not None and now > until:
+                return Launched(instant=now, lost=tuple(plan.schedule.id for plan in plans))
             for plan in plans:
                 schedule_id = plan.schedule.id
                 before = self._tables.schedules.get(schedule_id)

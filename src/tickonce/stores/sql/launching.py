@@ -81,7 +81,14 @@ _EXTEND_SKIPS = Update(
 
 
 def launch(
-    tx: Tx, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves, wary: bool = False
+    tx: Tx,
+    *,
+    node_id: NodeId,
+    plans: Sequence[Plan],
+    slots: int,
+    serves: Serves,
+    until: datetime | None,
+    wary: bool,
 ) -> Launched:
     """Write ``choose(plan, open)`` for each plan whose version still holds; *wary*: look for tokens that are there."""
     ids = [plan.schedule.id for plan in plans]
@@ -95,6 +102,8 @@ def launch(
     now = instant_of(now_us)
     if not alive:
         return Launched(instant=now, alive=False)
+    if until is not None and now > until:
+        return Launched(instant=now, lost=tuple(ids))
     open_runs: dict[str, int] = dict(counting.rows()) if counting is not None else {}
 
     missing = {schedule_id: None for schedule_id in ids if schedule_id not in versions}

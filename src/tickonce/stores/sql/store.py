@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from tickonce.config import Retention
 from tickonce.errors import DefinitionError
@@ -157,31 +158,38 @@ class SqlStore:
             )
         )
 
-    def launch(self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves) -> Launched:
+    def launch(
+        self,
+        node_id: NodeId,
+        plans: Sequence[Plan],
+        *,
+        slots: int,
+        serves: Serves,
+        until: datetime | None = None,
+    ) -> Launched:
         """Write what the plans come to, each if its version still holds."""
-        launched = self._launched(node_id, plans, slots=slots, serves=serves)
+        step = partial(launching.launch, node_id=node_id, serves=serves, until=until)
+        launched = self._launched(step, plans, slots=slots)
         if len(launched) == 1:
             return launched[0]
         return _merged(launched)
 
     def _launched(
-        self, node_id: NodeId, plans: Sequence[Plan], *, slots: int, serves: Serves, wary: bool = False
+        self, step: Callable[..., Launched], plans: Sequence[Plan], *, slots: int, wary: bool = False
     ) -> list[Launched]:
         try:
-            return [
-                self._tick.write(lambda tx: launching.launch(tx, node_id, plans, slots=slots, serves=serves, wary=wary))
-            ]
+            return [self._tick.write(lambda tx: step(tx, plans=plans, slots=slots, wary=wary))]
         except Duplicate:
             if wary:
                 raise
-            return self._launched(node_id, plans, slots=slots, serves=serves, wary=True)
+            return self._launched(step, plans, slots=slots, wary=True)
         except Refused as error:
             if len(plans) == 1:
                 return [Launched(instant=self.instant(), refused={plans[0].schedule.id: str(error)})]
         half = len(plans) // 2
-        first = self._launched(node_id, plans[:half], slots=slots, serves=serves)
+        first = self._launched(step, plans[:half], slots=slots)
         left = slots - sum(len(each.claimed) for each in first)
-        return first + self._launched(node_id, plans[half:], slots=left, serves=serves)
+        return first + self._launched(step, plans[half:], slots=left)
 
     def raise_watermarks(self, watermarks: Mapping[str, datetime]) -> list[str]:
         """Move watermarks forward to those given."""

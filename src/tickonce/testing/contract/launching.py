@@ -112,6 +112,18 @@ class LaunchContract(Part):
         assert store.launch("node", [wanted], slots=9, serves=SERVES).lost == ("never-seen",)
         assert runs_of(store) == []
 
+    def test_past_its_time_nothing_of_a_launch_is_written(self, store: Store) -> None:
+        join(store)
+        wanted = planned(store, make_schedule(store, **ALL_RUN))
+        before = everything(store)
+        past = store.instant() - MS
+        launched = store.launch("node", [wanted], slots=9, serves=SERVES, until=past)
+        assert (launched.alive, launched.lost) == (True, ("nightly",))
+        assert (launched.claimed, launched.pending, launched.changes, launched.taken) == ((), (), (), ())
+        assert everything(store) == before
+        launched = store.launch("node", [wanted], slots=9, serves=SERVES, until=store.instant() + MINUTE)
+        assert len(launched.claimed) == 1
+
     def test_a_plan_is_applied_once(self, store: Store) -> None:
         join(store)
         wanted = planned(store, make_schedule(store, **ALL_RUN))

@@ -104,7 +104,7 @@ class History:
     by_hand: dict[Token, bool] = field(default_factory=dict)
     cancelled: set[Token] = field(default_factory=set)
     told: dict[Token, datetime] = field(default_factory=dict)
-    retried: set[Token] = field(default_factory=set)
+    retried: dict[Token, datetime] = field(default_factory=dict)
 
     def add(
         self, schedule_id: str, terms: Terms, at: datetime, *, latest: datetime | None = None, sure: bool = True
@@ -157,9 +157,9 @@ class History:
         if running_at is not None:
             self.told.setdefault(token, running_at)
 
-    def retry(self, token: Token) -> None:
+    def retry(self, token: Token, at: datetime) -> None:
         """Somebody asked for an ended run to be tried again."""
-        self.retried.add(token)
+        self.retried[token] = at
 
     def possible(self, schedule_id: str, until: datetime) -> Iterator[list[Stretch]]:
         """Yield every course that the schedule may have taken up to *until*, one list of stretches each.

@@ -205,7 +205,7 @@ class Link:
                 return run
             case "retry":
                 run = site.store.retry(*args, **kwargs)
-                site.history.retry(run.token)
+                site.history.retry(run.token, site.time())
                 return run
         return getattr(site.store, verb)(*args, **kwargs)
 
