@@ -302,7 +302,13 @@ class AsyncScheduler(_AsyncEditor):
         self, *, wait: bool = True, loop: asyncio.AbstractEventLoop | None = None, **settings: Unpack[NodeSettings]
     ) -> AsyncIterator[Self]:
         """Start a node, and stop it at the end of the block."""
-        await self.start(wait=wait, loop=loop, **settings)
+        free = self.node_id is None
+        try:
+            await self.start(wait=wait, loop=loop, **settings)
+        except asyncio.CancelledError:
+            if free:
+                await self.stop()  # the thread that starts it goes on
+            raise
         try:
             yield self
         finally:

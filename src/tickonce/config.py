@@ -74,6 +74,10 @@ class NodeConfig:
 
     def __post_init__(self) -> None:
         self._check_counts()
+        if not isinstance(self.ticks, bool):
+            raise ConfigError(f"ticks must be True or False, got {self.ticks!r}")
+        if self.retention is not None and not isinstance(self.retention, Retention):
+            raise ConfigError(f"retention must be a Retention(...) or None, got {self.retention!r}")
         if not self.queues and self.slots:
             raise ConfigError("queues must name at least one queue, or slots be 0")
         if not isinstance(self.queues, tuple):

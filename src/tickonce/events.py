@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias, get_args
@@ -62,10 +63,16 @@ class Events:
     """Hands events to callbacks, in a daemon thread of its own: a slow or broken callback delays and harms nobody else.
 
     The thread is started by the first event that somebody listens to.
+
+    Args:
+        waiting: Events that wait at most; what comes then is dropped, and told.
+        around: What each call of a callback is surrounded by.
     """
 
-    def __init__(self, *, waiting: int = WAITING) -> None:
-        self._limit = waiting
+    def __init__(
+        self, *, waiting: int = WAITING, around: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        self._limit, self._around = waiting, around
         self._callbacks: dict[str, tuple[Callback, ...]] = {}
         self._changed = threading.Condition(threading.Lock())
         self._queue: deque[Event] = deque()
@@ -150,7 +157,8 @@ class Events:
         while (event := self._next()) is not None:
             for callback in self._callbacks.get(event.kind, ()):
                 try:
-                    callback(event)
+                    with self._around():
+                        callback(event)
                 except BaseException:  # noqa: BLE001 - also SystemExit: it must not end the thread for all callbacks
                     _log.exception("a callback for %r raised", event.kind)
 

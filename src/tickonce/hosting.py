@@ -112,6 +112,7 @@ class Host:
             node = make()
             node.start()
             self._node = node
+            _drain_before_executors()
             if self._lock is not mine:  # it took too long for somebody who wanted to stop at once
                 self._node = None
                 node.abort()
@@ -387,7 +388,48 @@ def _start_in_child() -> None:
 forks.in_child(_start_in_child, last=True)
 
 
+# -- the end of the interpreter --------------------------------------------------------------------
+
+
 @atexit.register
 def _drain_at_exit() -> None:
     for host in list(_hosts):
         host.stop(DRAIN_AT_EXIT)
+
+
+def _drain_before_executors() -> None:
+    """Have nodes drained while executors still take work, once the program's own threads have ended.
+
+    Hooks of ``atexit`` come too late for that: a coroutine that then opens a connection, or hands something to a
+    thread, fails with "cannot schedule new futures after interpreter shutdown". What the executors themselves use for
+    this has no public name.
+    """
+    global _hooked  # noqa: PLW0603  # such hooks cannot be taken back, so there is one at most
+    register = getattr(threading, "_register_atexit", None)
+    if _hooked or register is None or threads.replaced_by() is not None:
+        return
+    import concurrent.futures.thread  # noqa: F401  # its own hook first: they are called in reverse
+
+    with suppress(RuntimeError):  # the interpreter is ending
+        register(_drain_behind_threads)
+    _hooked = True
+
+
+_hooked = False
+
+
+def _drain_behind_threads() -> None:
+    if not any(host.node is not None for host in list(_hosts)):
+        return
+    while running := _threads_of_the_program():
+        running[0].join()
+    _drain_at_exit()
+
+
+def _threads_of_the_program() -> list[threading.Thread]:
+    """Return the threads for which the interpreter waits at its end, but for those of executors: they wait for it."""
+    from concurrent.futures import thread as executors
+
+    waiting = set(getattr(executors, "_threads_queues", ()))
+    spared = {threading.main_thread(), threading.current_thread(), *waiting}
+    return [thread for thread in threading.enumerate() if not thread.daemon and thread not in spared]

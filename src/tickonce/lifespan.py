@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias, Unpack
+from weakref import WeakKeyDictionary
 
 from tickonce.aio import AsyncScheduler
+from tickonce.errors import ConfigError
 from tickonce.settings import NodeSettings
 
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
@@ -40,17 +42,43 @@ def lifespan(
         on_app_loop: Whether coroutine jobs run on the application's event loop, where they can use its clients and
             pools, instead of one of their own. What blocks there holds up requests, too.
         **settings: Settings of the node, in place of the Scheduler's own.
+
+    Raises:
+        ConfigError: *scheduler* is no AsyncScheduler.
     """
+    given: object = scheduler
+    if not isinstance(given, AsyncScheduler):
+        raise ConfigError(f"lifespan() takes an AsyncScheduler, got {type(given).__name__}")
 
     @asynccontextmanager
     async def running(app: Any) -> AsyncIterator[Mapping[str, Any]]:
-        async with _entered(own, app) as state, scheduler:
-            if node:
-                loop = asyncio.get_running_loop() if on_app_loop else None
-                await scheduler.start(wait=wait, loop=loop, **settings)
-            yield {**(state or {}), STATE: scheduler}
+        async with _entered(own, app) as state, _shared(scheduler):
+            if not node:
+                yield {**(state or {}), STATE: scheduler}
+                return
+            loop = asyncio.get_running_loop() if on_app_loop else None
+            await scheduler.start(wait=wait, loop=loop, **settings)
+            try:
+                yield {**(state or {}), STATE: scheduler}
+            finally:
+                await scheduler.stop()
 
     return running
+
+
+_users: WeakKeyDictionary[AsyncScheduler, int] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def _shared(scheduler: AsyncScheduler) -> AsyncIterator[None]:
+    """Give the connections back behind the last of the applications that share a Scheduler."""
+    _users[scheduler] = _users.get(scheduler, 0) + 1
+    try:
+        yield
+    finally:
+        _users[scheduler] -= 1
+        if not _users[scheduler]:
+            await scheduler.close()
 
 
 @asynccontextmanager

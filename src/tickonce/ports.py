@@ -14,6 +14,7 @@ instant.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
@@ -107,6 +108,16 @@ class Work(Protocol):
 
     async def perform_async(self) -> None:
         """Carry it out as a coroutine."""
+
+
+class Surroundings(Protocol):
+    """What a host puts around each job, and around callbacks. What it raises, the job is taken to have raised."""
+
+    def of_function(self) -> AbstractContextManager[object]:
+        """Return what surrounds a function, in its thread."""
+
+    def of_coroutine(self) -> AbstractAsyncContextManager[object]:
+        """Return what surrounds a coroutine, in its task."""
 
 
 class Runner(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
@@ -21,7 +21,7 @@ from tickonce.events import Callback, EventKind, Events
 from tickonce.hosting import Host
 from tickonce.jobs import Declared, Job, Jobs
 from tickonce.model import NodeState, Schedule, ScheduleState
-from tickonce.ports import Clock, Runner, Store
+from tickonce.ports import Clock, Runner, Store, Surroundings
 from tickonce.settings import JobSettings, NodeSettings, ScheduleSettings, node_config
 from tickonce.threads import check_threads, stale
 from tickonce.triggers import Trigger
@@ -95,7 +95,7 @@ class Scheduler(Client):
     ) -> None:
         base = NodeConfig() if config is None else config
         super().__init__(store, jobs=Jobs(), tz=tz, name=name, config=node_config(base, settings), clock=clock)
-        self.events = Events()
+        self.events = Events(around=self._around_callback)
         self.release = release
         self._host = Host()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -324,6 +324,7 @@ class Scheduler(Client):
                 events=self.events,
                 declares=self._declares,
                 runners=self._runners(),
+                around=self._surroundings(),
                 release=self.release,
                 name=self._name or "",
             )
@@ -331,10 +332,18 @@ class Scheduler(Client):
         return make
 
     def _runners(self) -> Mapping[str, Runner]:
-        """Return what carries out the jobs; hosts put something of theirs around it."""
+        """Return what carries out the jobs."""
         from tickonce.runners import default_runners
 
         return default_runners("tickonce", loop=self._loop, ends=self._thread_ends)
+
+    def _surroundings(self) -> Surroundings | None:
+        """Return what the host of this Scheduler puts around jobs and callbacks."""
+        return None
+
+    def _around_callback(self) -> AbstractContextManager[object]:
+        around = self._surroundings()
+        return nullcontext() if around is None else around.of_function()
 
     def _thread_ends(self) -> None:
         """A thread that has carried out jobs ends: hosts give back there what is its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Any, Literal
 
 from tickonce.errors import ConfigError
@@ -63,6 +64,13 @@ def hear_signals() -> None:
     """Let signals come to this thread again, in which code of the program runs: its child processes inherit that."""
     if inside_uwsgi() is not None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def hear_no_end() -> None:
+    """Take no more notice of the signals that end this process: it is ending, and has its time for that."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):  # not in the main thread, or not in the main interpreter
+            signal.signal(number, signal.SIG_IGN)
 
 
 def stale(lock: object) -> bool:

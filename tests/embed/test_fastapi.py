@@ -24,7 +24,7 @@ from tests.servers import wait_until
 from tickonce import AsyncScheduler, Scheduler
 from tickonce.contrib import starlette
 from tickonce.contrib.fastapi import Scheduled, lifespan
-from tickonce.errors import NoSchedule, StoreUnavailable
+from tickonce.errors import ConfigError, NoSchedule, StoreUnavailable, WrongState
 
 WITHIN = timedelta(seconds=15)
 
@@ -190,3 +190,24 @@ def test_a_row_and_its_schedule_are_both_written_or_neither(scheduler, tmp_path)
         assert sync.get("eu").job == "sync"
         with pytest.raises(NoSchedule):
             sync.get("us")
+
+
+def test_of_two_applications_that_share_a_scheduler_each_ends_what_it_has_begun(scheduler):
+    public, internal = (
+        FastAPI(lifespan=lifespan(scheduler, wait=True)),
+        FastAPI(lifespan=lifespan(scheduler, node=False)),
+    )
+    with TestClient(public):
+        with TestClient(internal):
+            assert scheduler.alive
+        assert scheduler.alive, "the second has not started it"
+        with pytest.raises(WrongState), TestClient(FastAPI(lifespan=lifespan(scheduler, wait=True))):
+            raise AssertionError("there is a node already")
+        assert scheduler.alive, "nor has the third"
+    assert not scheduler.alive
+
+
+def test_a_scheduler_that_blocks_is_refused(tmp_path):
+    given: Any = Scheduler("memory:")
+    with pytest.raises(ConfigError, match="takes an AsyncScheduler, got Scheduler"):
+        lifespan(given)

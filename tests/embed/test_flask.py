@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from flask import Flask, current_app, g, has_app_context
+from flask import Flask, appcontext_pushed, current_app, g, has_app_context
 
 from tests.embed.hosts import BIN, Server
 from tests.embed.watching import watch
 from tests.servers import wait_until
-from tickonce import Scheduler
+from tickonce import Scheduler, every
 from tickonce.contrib.flask import FlaskScheduler
 from tickonce.errors import ConfigError, TriggerError
 from tickonce.model import Run
@@ -133,3 +133,53 @@ def test_flask_tickonce_serve_is_a_node(tmp_path: Path) -> None:
         assert server.process is not None
         assert [node.pid for node in scheduler.nodes()] == [server.process.pid]
         assert server.terminate() == 0
+
+
+def test_callbacks_are_called_in_the_applications_context(app, scheduler):
+    seen: list[str] = []
+    scheduler.on("succeeded", lambda _: seen.append(current_app.name))
+    scheduler.add("it", scheduler.job(name="work")(lambda: None), every("1h"))
+    with scheduler.node():
+        scheduler.run_now("it")
+        wait_until(lambda: seen != [], "the callback", within=WITHIN)
+    assert seen == ["shop"]
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine"])
+def test_a_context_that_cannot_be_made_is_the_jobs_failure(app, scheduler, kind):
+    """The slot is free again, and the run is over: it would have been running for ever."""
+    broken = [True]
+
+    def refuse(sender: Flask, **_: object) -> None:
+        if broken:
+            raise OSError("no database for the context")
+
+    def function() -> None: ...
+
+    async def coroutine() -> None: ...
+
+    scheduler.add("it", scheduler.job(name="work")(function if kind == "function" else coroutine), every("1h"))
+    with appcontext_pushed.connected_to(refuse, app), scheduler.node(slots=1):
+        first = scheduler.run_now("it").token
+        wait_until(lambda: not scheduler.run(first).state.open, "the first is over", within=WITHIN)
+        broken.clear()
+        second = scheduler.run_now("it").token
+        wait_until(lambda: not scheduler.run(second).state.open, "the second is over", within=WITHIN)
+    assert (scheduler.run(first).state, scheduler.run(second).state) == ("failed", "succeeded")
+    assert "no database for the context" in (scheduler.run(first).error or "")
+
+
+def test_a_second_application_that_says_nothing_has_what_the_scheduler_was_made_with(app, tmp_path):
+    with FlaskScheduler(f"sqlite:///{tmp_path}/own.db", tz="Europe/Paris") as scheduler:
+        scheduler.init_app(app)
+        scheduler.init_app(Flask("other"))
+        assert (scheduler.store.url, scheduler.tz) == (f"sqlite:///{tmp_path}/own.db", "Europe/Paris")
+
+
+def test_none_is_as_if_nothing_was_said_and_other_things_are_refused(app, scheduler):
+    app.config["TICKONCE_TZ"] = None
+    scheduler.init_app(app)
+    assert scheduler.tz == "UTC"
+    app.config["TICKONCE_STORE"] = 123
+    with pytest.raises(ConfigError, match="must be the URL of a store, got 123"):
+        scheduler.init_app(app)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 
@@ -243,3 +245,72 @@ def _unreachable(*args, **kwargs):
     from tickonce.errors import StoreUnavailable
 
     raise StoreUnavailable("injected")
+
+
+AT_EXIT = """
+import asyncio, sys
+from tickonce import Scheduler, every
+
+scheduler = Scheduler(sys.argv[1])
+
+@scheduler.job(name="late")
+async def late() -> str:
+    print("begun", flush=True)
+    await asyncio.sleep(1)
+    await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+    return await asyncio.to_thread(lambda: "by a thread")
+
+scheduler.add("it", late, every("1h"))
+scheduler.start()
+scheduler.run_now("it", key="k")
+sys.stdin.readline()
+"""
+
+
+def test_a_coroutine_that_runs_at_the_end_of_the_program_may_still_use_threads(tmp_path):
+    """A deployment must not be a failure of what runs then: executors end behind the nodes, not before."""
+    url = f"sqlite:///{tmp_path}/fleet.db"
+    command = [sys.executable, "-c", AT_EXIT, url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        program.stdin.close()
+        assert program.wait(30) == 0
+    with Scheduler(url) as scheduler:
+        run = scheduler.run("it@run-k")
+    assert (run.state, run.result, run.error) == (RunState.SUCCEEDED, '"by a thread"', None)
+
+
+BESIDE_A_THREAD = """
+import sys, threading, time
+from tickonce import Scheduler, every
+
+scheduler = Scheduler(sys.argv[1])
+
+@scheduler.job(name="late")
+def late() -> None: ...
+
+scheduler.add("it", late, every("1h"))
+scheduler.start()
+
+def work() -> None:
+    time.sleep(1)  # the main thread has ended
+    token = scheduler.run_now("it", key="k").token
+    while scheduler.run(token).state.open:
+        time.sleep(0.05)
+    print("done", flush=True)
+
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_node_lives_as_long_as_the_programs_threads(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", BESIDE_A_THREAD, f"sqlite:///{tmp_path}/fleet.db"],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout == "done\n"

@@ -205,3 +205,33 @@ def test_edits_run_where_run_sync_puts_them():
 
     asyncio.run(work())
     assert used == ["connection"] * 3
+
+
+def test_a_block_that_is_cancelled_while_its_node_starts_leaves_none_behind():
+    async def work() -> None:
+        scheduler = AsyncScheduler("memory:")
+        begun, go_on = threading.Event(), threading.Event()
+        join = scheduler.sync.store.join
+
+        def slow(node: Any) -> Any:
+            begun.set()
+            assert go_on.wait(20)
+            return join(node)
+
+        scheduler.sync.store.join = slow  # type: ignore[method-assign]
+
+        async def block() -> None:
+            async with scheduler.node():
+                raise AssertionError("the block is not entered")
+
+        task = asyncio.create_task(block())
+        await asyncio.to_thread(begun.wait, 20)
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert scheduler.node_id is None
+        await scheduler.close()
+
+    asyncio.run(work())

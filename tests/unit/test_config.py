@@ -39,6 +39,9 @@ ZERO = timedelta(0)
         ({"batch": 0}, "batch"),
         ({"batch": 10_001}, "batch"),
         ({"drain_timeout": -US}, "drain_timeout"),
+        ({"ticks": "no"}, "ticks"),
+        ({"retention": "14d"}, "retention"),
+        ({"retention": {}}, "retention"),
     ],
     ids=str,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -130,3 +131,43 @@ def test_after_a_fork_events_begin_anew(events):
     events.emit(failed("child"))
     assert events.flush()
     assert got == ["parent", "child"]
+
+
+def test_callbacks_have_the_surroundings_that_jobs_have(events_around):
+    events, entered = events_around
+    got: list[int] = []
+    events.on("failed", lambda _: got.append(len(entered)))
+    events.emit(failed("a"))
+    events.emit(failed("b"))
+    assert events.flush()
+    assert got == [1, 2]
+
+
+def test_surroundings_that_raise_harm_no_other_callback(events_around, caplog):
+    events, entered = events_around
+    got: list[str | None] = []
+    events.on("failed", lambda event: got.append(event.reason))
+    entered.append("broken")
+    events.emit(failed("a"))
+    assert events.flush()
+    entered.clear()
+    events.emit(failed("b"))
+    assert events.flush()
+    assert got == ["b"]
+    assert "no surroundings" in caplog.text
+
+
+@pytest.fixture
+def events_around():
+    entered: list[str] = []
+
+    @contextmanager
+    def around():
+        if "broken" in entered:
+            raise OSError("no surroundings")
+        entered.append("in")
+        yield
+
+    events = Events(around=around)
+    yield events, entered
+    events.close()

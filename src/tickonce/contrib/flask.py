@@ -18,10 +18,11 @@ Nodes are started by the server: :mod:`tickonce.contrib.gunicorn`, :mod:`tickonc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from tickonce.errors import ConfigError, MissingExtra
-from tickonce.ports import Runner, Work
+from tickonce.ports import Store, Surroundings
 from tickonce.scheduler import Scheduler
 from tickonce.triggers.zones import zone_name
 
@@ -36,6 +37,8 @@ class FlaskScheduler(Scheduler):
     """A Scheduler that belongs to a Flask application; see :class:`tickonce.Scheduler` for all but ``init_app``."""
 
     _app: Flask | None = None
+    #: What it was made with, and goes back to for an application that says nothing of its own.
+    _made_with: tuple[str | None, Store | None, str] | None = None
 
     def init_app(self, app: Flask) -> None:
         """Belong to *app*, the only one of this process or the newest: jobs run in its context.
@@ -50,62 +53,47 @@ class FlaskScheduler(Scheduler):
         """
         if self.node_id is not None:
             raise ConfigError("init_app() comes before the node is started; stop() it first")
+        if self._made_with is None:
+            self._made_with = (self._url, self._given, self.tz)
+        url, given, tz = self._made_with
         store = app.config.get("TICKONCE_STORE")
-        if store is not None:
-            self._move(store)
-        self.tz = zone_name(app.config.get("TICKONCE_TZ", self.tz))
+        if store is not None and not isinstance(store, str):
+            raise ConfigError(f"TICKONCE_STORE must be the URL of a store, got {store!r}")
+        zone = zone_name(app.config.get("TICKONCE_TZ") or tz)
+        self._move(url if store is None else store, given if store is None else None)
+        self.tz = zone
         self._app = app
         app.extensions["tickonce"] = self
         app.cli.add_command(_command(self))
 
-    def _move(self, url: str) -> None:
+    def _move(self, url: str | None, given: Store | None) -> None:
+        if (url, given) == (self._url, self._given):
+            return
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
-            self._url, self._given, self._opened, self._ready = url, None, None, False
+            self._url, self._given, self._opened, self._ready = url, given, None, False
 
-    def _runners(self) -> Mapping[str, Runner]:
-        runners = super()._runners()
+    def _surroundings(self) -> Surroundings:
         app = self._app
         if app is None:
             raise ConfigError("this FlaskScheduler has no application yet: scheduler.init_app(app)")
-        return {kind: _InApp(runner, app) for kind, runner in runners.items()}
+        return _InApp(app)
 
 
 class _InApp:
-    """A runner that carries out each job inside the application's context."""
+    """A context of the application's for each job, so that what is torn down behind a request is so behind a job."""
 
-    def __init__(self, runner: Runner, app: Flask) -> None:
-        self._runner, self._app = runner, app
+    def __init__(self, app: Flask) -> None:
+        self._app = app
 
-    def start(self, work: Work) -> None:
-        self._runner.start(_WorkInApp(work, self._app))
+    def of_function(self) -> AbstractContextManager[object]:
+        return self._app.app_context()
 
-    def close(self) -> None:
-        self._runner.close()
-
-
-class _WorkInApp:
-    """Work with a context of its own, so that what is torn down at the end of a request is at the end of a job."""
-
-    def __init__(self, work: Work, app: Flask) -> None:
-        self._work, self._app = work, app
-
-    @property
-    def interrupt(self) -> Callable[[], None] | None:
-        return self._work.interrupt
-
-    @interrupt.setter
-    def interrupt(self, to: Callable[[], None] | None) -> None:
-        self._work.interrupt = to
-
-    def perform(self) -> None:
+    @asynccontextmanager
+    async def of_coroutine(self) -> AsyncIterator[None]:
         with self._app.app_context():
-            self._work.perform()
-
-    async def perform_async(self) -> None:
-        with self._app.app_context():
-            await self._work.perform_async()
+            yield
 
 
 def _command(scheduler: Scheduler) -> click.Command:

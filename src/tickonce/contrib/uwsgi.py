@@ -13,9 +13,7 @@ reload, in cheaper mode, after ``max-requests``. What runs then may end within u
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -23,7 +21,7 @@ from tickonce.durations import parse_duration
 from tickonce.errors import WrongState
 from tickonce.scheduler import Scheduler
 from tickonce.settings import NodeSettings
-from tickonce.threads import check_threads, inside_uwsgi
+from tickonce.threads import check_threads, hear_no_end, inside_uwsgi
 
 if TYPE_CHECKING:
     from tickonce.aio import AsyncScheduler
@@ -85,9 +83,7 @@ class _WorkersNode:
     def stop(self) -> None:
         """Stop the node within the time that uWSGI gives. This runs in the midst of the process's end."""
         # uWSGI's handlers would end it here and now when it is told once more; what lasts too long is killed anyway.
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            with suppress(ValueError):  # not in the main thread, or not in the main interpreter
-                signal.signal(number, signal.SIG_IGN)
+        hear_no_end()
         option = self._uwsgi.opt.get("worker-reload-mercy")
         mercy = MERCY if option is None else timedelta(seconds=int(option))
         own = self._settings.get("drain_timeout")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 
 from tickonce.codec import decode_arguments, encode_result, keep
@@ -15,10 +15,12 @@ from tickonce.engine.storetime import StoreTime
 from tickonce.errors import BadArguments, ResultError, RunCancelled, RunTimeout
 from tickonce.jobs import Job
 from tickonce.model import NodeId, OnLost, Outcome, Run, RunState
-from tickonce.ports import Clock, Joined
+from tickonce.ports import Clock, Joined, Surroundings
 from tickonce.retry import NO_RETRIES
 
 _log = logging.getLogger("tickonce.run")
+
+_NOTHING = nullcontext()
 
 
 class Attempt:
@@ -42,6 +44,7 @@ class Attempt:
         ended: Callable[[Attempt, Outcome], None],
         report: Callable[..., None],
         using: Callable[[object], Joined],
+        around: Surroundings | None = None,
     ) -> None:
         self.run, self.job, self.node = run, job, node
         self.context = RunContext(run, clock=clock, report=report, ready=self._may_end_within, end=self._end_within)
@@ -51,6 +54,7 @@ class Attempt:
         self.begun = False
         self.came = clock.monotonic()
         self._clock, self._time, self._gate, self._ended, self._using = clock, time, gate, ended, using
+        self._around = around
         self._started_at = run.started_at
 
     @property
@@ -87,7 +91,7 @@ class Attempt:
             return
         try:
             args, kwargs = self._arguments()
-            with self.context.entered():
+            with self.context.entered(), _NOTHING if self._around is None else self._around.of_function():
                 result = self.job.function(*args, **kwargs)
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # SystemExit in a job ends the job, not the node
@@ -107,8 +111,10 @@ class Attempt:
             if self.context.cancel_reason is not None:
                 raise asyncio.CancelledError
             args, kwargs = self._arguments()
+            around = _NOTHING if self._around is None else self._around.of_coroutine()
             with self.context.entered():
-                result = await self.job.function(*args, **kwargs)  # type: ignore[misc]  # it is a coroutine function
+                async with around:
+                    result = await self.job.function(*args, **kwargs)  # type: ignore[misc]  # it is a coroutine function
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # a cancelled task, too, has an outcome
             outcome = self._failed(error)

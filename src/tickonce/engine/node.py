@@ -31,7 +31,7 @@ from tickonce.errors import StoreError
 from tickonce.events import Events
 from tickonce.jobs import Jobs
 from tickonce.model import LONGEST, Node, NodeId
-from tickonce.ports import ALL_HINTS, Clock, Notifier, Runner, Signal, Store
+from tickonce.ports import ALL_HINTS, Clock, Notifier, Runner, Signal, Store, Surroundings
 
 _log = logging.getLogger("tickonce.node")
 
@@ -66,6 +66,7 @@ class EngineNode:
         events: Events,
         declares: Callable[[], Sequence[Declare]],
         runners: Mapping[str, Runner],
+        around: Surroundings | None = None,
         release: str | None = None,
         name: str = "",
     ) -> None:
@@ -92,6 +93,7 @@ class EngineNode:
             writer=self.writer,
             events=events,
             runners=runners,
+            around=around,
         )
         self.ticker = Ticker(
             store,

@@ -20,7 +20,7 @@ from tickonce.errors import StoreError
 from tickonce.events import Event, Events
 from tickonce.jobs import Jobs
 from tickonce.model import CutOff, Held, NodeId, OnLost, Outcome, Run, RunState
-from tickonce.ports import Clock, Runner, Serves, Store
+from tickonce.ports import Clock, Runner, Serves, Store, Surroundings
 
 _log = logging.getLogger("tickonce.run")
 
@@ -53,10 +53,11 @@ class Worker:
         writer: Writer,
         events: Events,
         runners: Mapping[str, Runner],
+        around: Surroundings | None = None,
     ) -> None:
         self._store, self._jobs, self._config = store, jobs, config
         self._clock, self._time, self._lease = clock, time, lease
-        self._writer, self._events, self._runners = writer, events, runners
+        self._writer, self._events, self._runners, self._around = writer, events, runners, around
         self._door = Door()
         self._lock = threading.Lock()
         self._active: dict[Key, Attempt] = {}
@@ -233,6 +234,7 @@ class Worker:
             ended=self._ended,
             report=partial(self._writer.progress, run, node),
             using=self._store.using,
+            around=self._around,
         )
 
     def _next(self) -> list[Attempt]:

@@ -454,3 +454,29 @@ def test_a_row_that_cannot_be_read_is_named(store: SqlStore):
     store._work.write(lambda tx: tx.tell("UPDATE {runs} SET state = 'dreaming'"))
     with pytest.raises(StoreError, match=f"run '{run.token}' cannot be read: KeyError 'dreaming'"):
         store.run(run.token)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_who_has_the_file_locked_reads_beside_a_write_that_waits_for_it(store: SqlStore, url):
+    """A web view in atomic() that asks for runs, and the node of the same process: they waited for each other 10 s."""
+    make_idle(store)
+    waits = threading.Event()
+    amend = Amend(schedule_id="nightly", changes={"owner": "me"})
+
+    def write() -> None:
+        waits.set()
+        store.change("nightly", amend)
+
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert waits.wait(20)
+        begin = time.monotonic()
+        for _ in range(50):
+            assert row_of(store, "nightly").definition.owner == ""
+            time.sleep(0.001)
+        assert time.monotonic() - begin < 5  # a write gives up after 10 s
+        raw.execute("COMMIT")
+        writer.join(20)
+    assert row_of(store, "nightly").definition.owner == "me"

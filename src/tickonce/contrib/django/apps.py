@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.db.models.signals import post_migrate
+
+_log = logging.getLogger("tickonce.scheduler")
 
 
 class TickonceConfig(AppConfig):
@@ -29,12 +32,20 @@ class TickonceConfig(AppConfig):
         post_migrate.connect(_on_migrate, sender=self, dispatch_uid="tickonce")
         try:
             project = scheduler.project
-        except TickonceError:
-            return  # manage.py check says it, and so does whoever uses the Scheduler
+        except TickonceError as error:
+            # manage.py check says it, and so does whoever uses the Scheduler; a server would serve without a word.
+            if _wants_autostart():
+                _log.error("autostart starts no node: %s", error)
+            return
         if project.jobs is not None:
             discover(scheduler, project.jobs)
         if project.autostart:
             autostart.start_if_serving()
+
+
+def _wants_autostart() -> bool:
+    given = getattr(settings, "TICKONCE", {})
+    return isinstance(given, dict) and bool(given.get("autostart"))
 
 
 def _configure() -> None:

@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import connections, reset_queries
 from django.utils import timezone, translation
 
-from tickonce.ports import Runner, Work
 
+class Around:
+    """Each job and each callback finds Django as a request would: nothing of what came before is left."""
 
-def around(runner: Runner) -> Runner:
-    """Return a runner that does what *runner* does, with Django's surroundings around each job."""
-    return _Around(runner)
-
-
-class _Around:
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
-    def start(self, work: Work) -> None:
-        self._runner.start(_Surrounded(work))
-
-    def close(self) -> None:
-        self._runner.close()
-
-
-class _Surrounded:
-    """Work that finds Django as a request would: nothing of the job before is left."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-
-    @property
-    def interrupt(self) -> Callable[[], None] | None:
-        return self._work.interrupt
-
-    @interrupt.setter
-    def interrupt(self, to: Callable[[], None] | None) -> None:
-        self._work.interrupt = to
-
-    def perform(self) -> None:
+    @contextmanager
+    def of_function(self) -> Iterator[None]:
+        """Surround a function."""
         refresh()
         try:
             with surroundings():
-                self._work.perform()
+                yield
         finally:
             tidy()
 
-    async def perform_async(self) -> None:
+    @asynccontextmanager
+    async def of_coroutine(self) -> AsyncIterator[None]:
+        """Surround a coroutine."""
         # As ASGIHandler does for a request: a thread of its own for what the job hands to sync_to_async, the ORM above
         # all, whose connections end with it.
         async with ThreadSensitiveContext():
             try:
                 with surroundings():
-                    await self._work.perform_async()
+                    yield
             finally:
                 await sync_to_async(connections.close_all)()
 

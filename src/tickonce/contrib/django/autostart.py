@@ -57,7 +57,12 @@ def start_node() -> None:
 
 
 def decide(
-    *, argv: Sequence[str], command: str | None, environ: Mapping[str, str], modules: Mapping[str, Any]
+    *,
+    argv: Sequence[str],
+    command: str | None,
+    environ: Mapping[str, str],
+    modules: Mapping[str, Any],
+    spawned: bool = False,
 ) -> tuple[bool, str]:
     """Return whether this process serves requests, and how that is known.
 
@@ -66,6 +71,7 @@ def decide(
         command: The command of ``manage.py``, if it is one that runs.
         environ: The environment.
         modules: What is imported.
+        spawned: Whether the process was started by multiprocessing.
 
     >>> decide(argv=["manage.py", "migrate"], command="migrate", environ={}, modules={})
     (False, 'manage.py migrate does not serve')
@@ -84,6 +90,8 @@ def decide(
         return True, "mod_wsgi serves"
     path = Path(argv[0]) if argv and argv[0] else Path("-")
     name = path.parent.name if path.stem == "__main__" else path.name.removesuffix(".exe").removesuffix(".py")
+    if spawned and name == "gunicorn":  # whose workers are forked: this is a child of one
+        return False, "this process was started by multiprocessing; gunicorn's workers serve"
     if name in SERVERS:
         return True, f"{name} serves"
     return False, f"{name!r} is not known to serve; where it does, call tickonce.contrib.django.start_node()"
@@ -91,7 +99,7 @@ def decide(
 
 def start_if_serving() -> None:
     """Do what ``TICKONCE["autostart"]`` wants, and say why."""
-    serves, why = decide(argv=sys.argv, command=_command(), environ=os.environ, modules=sys.modules)
+    serves, why = decide(argv=sys.argv, command=_command(), environ=os.environ, modules=sys.modules, spawned=_spawned())
     if not serves:
         _log.info("autostart starts no node: %s", why)
         return
@@ -122,6 +130,11 @@ def _command() -> str | None:
             argv = getattr(frame.f_locals.get("self"), "argv", None)
             return str(argv[1]) if argv and len(argv) > 1 else "help"
     return None
+
+
+def _spawned() -> bool:
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.parent_process() is not None
 
 
 def _gunicorn() -> tuple[str, Any] | None:
@@ -171,14 +184,14 @@ _hooked = False
 def _after_fork() -> None:
     for frame in _frames():
         if frame.f_globals.get("__name__") == "gunicorn.arbiter" and frame.f_code.co_name == "spawn_worker":
-            _with_worker(frame.f_locals["worker"])
+            # The fork that makes the worker has no process id yet. One that has is a worker that forks, for a job.
+            if "pid" not in frame.f_locals:
+                _with_worker(frame.f_locals["worker"])
             return
 
 
 def _in_uwsgi(uwsgi: Any) -> None:
-    options = uwsgi.opt
-    if not any(name in options or name.encode() in options for name in ("enable-threads", "threads")):
-        raise ConfigError("uWSGI runs without threads, so a node could do nothing: set enable-threads = true")
+    threads.check_threads()
     _leave_with(uwsgi)
     if uwsgi.worker_id() != 0:
         _start_soon()
@@ -204,6 +217,7 @@ def _leave_with(uwsgi: Any) -> None:
 
         if before is not None:
             before()
+        threads.hear_no_end()  # told once more, as where all of a group are told, uWSGI would end it here and now
         scheduler.stop(DRAIN_AT_EXIT)
 
     uwsgi.atexit = atexit

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from tickonce.contrib.django.autostart import start_node
+from tickonce.errors import TickonceError
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,8 +26,7 @@ def with_node(application: Application) -> Application:
 
     async def application_with_node(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            start_node()
-            await _attend(receive, send)
+            await _attend(receive, send, begin=start_node)
         else:
             await application(scope, receive, send)
 
@@ -53,12 +53,19 @@ def attend_lifespans() -> None:
     handler.__call__ = attending
 
 
-async def _attend(receive: Receive, send: Send) -> None:
+async def _attend(receive: Receive, send: Send, *, begin: Callable[[], None] | None = None) -> None:
     from tickonce.contrib.django import scheduler
 
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            try:
+                if begin is not None:
+                    begin()
+            except TickonceError as error:
+                # Raised, servers would take it that nobody listens here, and serve without a node and without a word.
+                await send({"type": "lifespan.startup.failed", "message": f"no node can be started: {error}"})
+                return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await asyncio.to_thread(scheduler.stop)

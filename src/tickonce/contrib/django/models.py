@@ -5,6 +5,7 @@ The tables are not Django's (``managed = False``): their history is tickonce's o
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any, ClassVar, NoReturn
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from tickonce.stores.sql.address import DEFAULT_PREFIX
 from tickonce.stores.sql.rows import maybe_instant
 
+_log = logging.getLogger("tickonce.scheduler")
 _given = getattr(settings, "TICKONCE", {})
 _PREFIX = _given.get("prefix", DEFAULT_PREFIX) if isinstance(_given, dict) else DEFAULT_PREFIX
 
@@ -31,6 +33,13 @@ class ReadOnly(TypeError):
 class RowSet(models.QuerySet[Any]):
     """Rows of the store, in its database whatever the project's routers say."""
 
+    def using(self, alias: str | None) -> RowSet:
+        """Return the same rows of another database: where the store is not, there are none."""
+        from tickonce.contrib.django import scheduler
+
+        found: RowSet = super().using(alias)
+        return found if (alias or "default") == scheduler.project.alias else found.none()
+
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise ReadOnly
 
@@ -44,7 +53,9 @@ class Rows(models.Manager[Any]):
         """Return all rows."""
         from tickonce.contrib.django import scheduler
 
-        return RowSet(self.model, using=scheduler.project.alias or "default")
+        alias = scheduler.project.alias
+        found = RowSet(self.model, using=alias or "default")
+        return found if alias is not None else found.none()  # the store is outside of DATABASES
 
 
 class Row(models.Model):
@@ -58,6 +69,16 @@ class Row(models.Model):
     def save(self, *_: object, **__: object) -> NoReturn:
         """Refuse."""
         raise ReadOnly
+
+    def _save_table(self, raw: bool = False, *_: Any, **__: Any) -> bool:  # noqa: FBT001, FBT002 - Django's
+        """Refuse; but leave out what comes from a fixture, beside which there may be rows of the project's own.
+
+        ``loaddata`` calls neither ``save`` nor what overrides ``save_base``.
+        """
+        if not raw:
+            raise ReadOnly
+        _log.warning("%s %s of a fixture is left out: dumpdata --exclude tickonce", self._meta.verbose_name, self.pk)
+        return True
 
     def delete(self, *_: object, **__: object) -> NoReturn:
         """Refuse."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
+
 from tickonce.contrib.django.conf import ProjectSettings, read
 from tickonce.errors import ConfigError, SchemaError
-from tickonce.ports import Edits, Runner, Store
+from tickonce.ports import Edits, Store, Surroundings
 from tickonce.scheduler import Scheduler
 from tickonce.settings import NodeSettings
 
@@ -46,10 +48,16 @@ class DjangoScheduler(Scheduler):
         if self._fault is not None:
             raise self._fault
         if self._project is None:
-            raise ConfigError(
-                "the project's Scheduler has no settings yet: put 'tickonce.contrib.django' into INSTALLED_APPS, and "
-                "where no manage.py, wsgi.py or asgi.py does it, call django.setup() first"
-            )
+            from django.conf import settings
+
+            if not settings.configured or not apps.apps_ready:
+                raise ConfigError(
+                    "the project's Scheduler has no settings yet: put 'tickonce.contrib.django' into INSTALLED_APPS, "
+                    "and where no manage.py, wsgi.py or asgi.py does it, call django.setup() first"
+                )
+            # An app that is ready before ours, such as the admin, asks for it.
+            self.configure(getattr(settings, "TICKONCE", {}), time_zone=settings.TIME_ZONE)
+            return self.project
         return self._project
 
     def configure(self, given: object, *, time_zone: str) -> None:
@@ -136,7 +144,7 @@ class DjangoScheduler(Scheduler):
             from django.db import connections
 
             connection = connections[alias]
-            if connection.in_atomic_block or (connection.connection is not None and not connection.get_autocommit()):
+            if connection.in_atomic_block or not connection.settings_dict["AUTOCOMMIT"] or _by_hand(connection):
                 return self.store.using(connection)
         return self.store
 
@@ -166,15 +174,20 @@ class DjangoScheduler(Scheduler):
             )
         return super()._make(settings)
 
-    def _runners(self) -> Mapping[str, Runner]:
-        from tickonce.contrib.django.around import around
+    def _surroundings(self) -> Surroundings:
+        from tickonce.contrib.django.around import Around
 
-        return {kind: around(runner) for kind, runner in super()._runners().items()}
+        return Around()
 
     def _thread_ends(self) -> None:
         from django.db import connections
 
         connections.close_all()  # else those that CONN_MAX_AGE keeps would be left to the collector of garbage
+
+
+def _by_hand(connection: Any) -> bool:
+    """Whether the program has taken Django's own commits away: ``transaction.set_autocommit(False)``."""
+    return connection.connection is not None and not connection.get_autocommit()
 
 
 def _in_test_environment() -> bool:

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from tickonce import forks
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import SchemaError, StoreBusy, StoreError, StoreUnavailable
-from tickonce.stores.sql.dialects.base import Dialect, Failure, Link, Mode
+from tickonce.stores.sql.dialects.base import LOCKED_PAUSE_US, Dialect, Failure, Link, Locked, Mode
 from tickonce.stores.sql.tx import Tx
 
 T = TypeVar("T")
@@ -80,6 +80,17 @@ class Lane:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _step(self, work: Callable[[Tx], T], mode: Mode) -> T:
+        end = SYSTEM_CLOCK.monotonic() + self._deadline
+        while True:
+            try:
+                return self._tried(work, mode)
+            except Locked as locked:
+                if SYSTEM_CLOCK.monotonic() >= end:
+                    raise StoreBusy(str(locked).format(self._deadline.total_seconds())) from locked
+            # Without the lane: whoever has it locked may be a thread of this process, and wants to read before it ends.
+            SYSTEM_CLOCK.sleep(timedelta(microseconds=random.randint(*LOCKED_PAUSE_US)))
+
+    def _tried(self, work: Callable[[Tx], T], mode: Mode) -> T:
         with self._held():
             failed = 0
             while True:

@@ -57,7 +57,6 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "storefront.urls"
 WSGI_APPLICATION = "storefront.wsgi.application"
 INSTALLED_APPS = [
-    "tickonce.contrib.django",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -66,6 +65,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "orders",
     "billing",
+    "tickonce.contrib.django",  # the last, as people add it to what startproject has written
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

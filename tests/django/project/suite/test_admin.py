@@ -1,6 +1,7 @@
 """Django's admin, through Django's test client."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -9,7 +10,7 @@ from django.db import connection
 
 from orders.jobs import fail, remind
 from orders.models import Order
-from tickonce import every
+from tickonce import Retry, every
 from tickonce.contrib.django import scheduler
 from tickonce.contrib.django.testing import run_due
 from tickonce.errors import TickonceError
@@ -337,3 +338,40 @@ def test_to_change_runs_is_a_right_of_its_own(client, nightly):
 
 def test_pages_pass_the_checks_of_django():
     call_command("check")
+
+
+# -- what goes wrong -------------------------------------------------------------------------------
+
+
+def test_a_page_that_the_store_cannot_show_leads_back_to_the_list(boss, nightly, monkeypatch):
+    def refuse(*_):
+        raise TickonceError("the tables are of a newer release")
+
+    monkeypatch.setattr(scheduler, "get", refuse)
+    monkeypatch.setattr(type(scheduler.store), "get", refuse)
+    response = boss.get(f"{SCHEDULES}nightly/change/")
+    if response.status_code == 302:
+        assert response["Location"] == SCHEDULES
+    else:
+        assert "newer release" in text(response)
+
+
+def test_how_long_is_waited_between_retries_stays_as_it_is(boss, nightly):
+    scheduler.update("nightly", retries=Retry(times=5, delay=timedelta(minutes=10), kind="fixed"))
+    boss.post(f"{SCHEDULES}nightly/change/", {**form_of(boss, "nightly"), "retries": "6"})
+    retry = scheduler.get("nightly").definition.policy.retry
+    assert retry == Retry(times=6, delay=timedelta(minutes=10), kind="fixed")
+
+
+def test_a_zone_that_is_none_is_refused_whatever_the_trigger(boss, nightly):
+    form = {**form_of(boss, "nightly"), "trigger": "every 5m", "tz": "Mars/X"}
+    assert "Mars/X" in text(boss.post(f"{SCHEDULES}nightly/change/", form))
+    assert scheduler.get("nightly").revision == 1
+
+
+def test_no_page_is_part_of_a_requests_transaction():
+    """The Scheduler's own connection would wait for it, where a file is locked as a whole."""
+    from django.urls import resolve
+
+    for path in ("schedule/", "schedule/nightly/change/", "schedule/nightly/pause/", "run/", "run/a@b/cancel/"):
+        assert "default" in resolve(f"/admin/tickonce/{path}").func._non_atomic_requests

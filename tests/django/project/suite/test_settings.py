@@ -1,5 +1,6 @@
 """From settings to a Scheduler: what is taken over, what is refused, and what manage.py check says."""
 
+import asyncio
 import json
 import os
 from io import StringIO
@@ -10,7 +11,9 @@ from django.core.management import call_command
 from django.db import ConnectionHandler, connection
 
 from tickonce.contrib.django import checks, databases, scheduler
+from tickonce.contrib.django.autostart import decide
 from tickonce.contrib.django.conf import read
+from tickonce.contrib.django.lifespan import with_node
 from tickonce.errors import ConfigError, TickonceError
 
 POSTGRESQL = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "USER": "u", "PASSWORD": "p@/:", "HOST": "db"}
@@ -195,3 +198,26 @@ def test_commands_answer_in_json():
     call_command("tickonce", "next", "0 9 * * *", "-n", "1", "-o", "json", stdout=said)
     assert "01:00:00" in json.dumps(json.loads(said.getvalue()))  # nine in Shanghai
     assert os.environ["DJANGO_SETTINGS_MODULE"] == "storefront.settings"
+
+
+def test_an_asgi_server_is_told_why_it_cannot_start(settings):
+    """Raised, it would take it that nobody listens to its beginning, and serve without a node and without a word."""
+    settings.TICKONCE = {"slotss": 3}
+    sent = []
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(with_node(None)({"type": "lifespan"}, receive, send))
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "slotss" in sent[0]["message"]
+
+
+def test_what_multiprocessing_starts_in_a_worker_does_not_serve():
+    given = {"argv": ["/usr/bin/gunicorn", "shop.wsgi"], "command": None, "environ": {}, "modules": {}}
+    assert decide(**given)[0]
+    assert not decide(**given, spawned=True)[0]
+    assert decide(**{**given, "argv": ["uvicorn"]}, spawned=True)[0]  # whose workers are started so

@@ -1,5 +1,7 @@
 """In tests all is on one connection: what code does in atomic() and in savepoints, the Scheduler does with it."""
 
+from tempfile import NamedTemporaryFile
+
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -167,3 +169,20 @@ def test_settings_can_be_overridden(settings):
 
 def test_names_are_those_of_modules():
     assert {"orders.jobs.remind", "billing.close_month"} <= scheduler.jobs.names()
+
+
+class TestFixtures(TransactionTestCase):
+    def test_what_is_dumped_and_loaded_leaves_the_store_alone(self):
+        """A fixture may have rows of the store in it; to write them would set schedules back."""
+        scheduler.add("nightly", remind.bind("ada"), every("5m"))
+        with NamedTemporaryFile("w", suffix=".json") as fixture:
+            call_command("dumpdata", stdout=fixture)
+            fixture.flush()
+            scheduler.update("nightly", trigger=every("10m"))
+            call_command("loaddata", fixture.name, verbosity=0)
+        assert str(scheduler.get("nightly").definition.trigger.period) == "0:10:00"
+        assert scheduler.get("nightly").revision == 2
+
+    def test_rows_are_where_the_store_is(self):
+        scheduler.add("nightly", remind.bind("ada"), every("5m"))
+        assert Schedule.objects.using("default").count() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django import forms
@@ -14,6 +15,7 @@ from tickonce.durations import format_duration
 from tickonce.errors import BadArguments, BadId, ScheduleExists, TickonceError, TriggerError
 from tickonce.model import Misfire, Overlap, Schedule
 from tickonce.ports import Decide
+from tickonce.triggers.zones import zone_name
 
 #: Fields that go by their own name into ``add`` and ``update``.
 _PLAIN = ("description", "owner", "queue", "priority", "misfire", "overlap", "jitter")
@@ -114,13 +116,15 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for ty
         if names & {"trigger", "tz"}:
             changes["trigger"] = given["trigger"]
             if given["tz"]:
-                changes["tz"] = given["tz"]
+                changes["tz"] = zone_name(given["tz"])  # said here, as a trigger that needs no zone does not look
         if "arguments" in names:
             changes["args"], changes["kwargs"] = _read(given["arguments"])
         if "tags" in names:
             changes["tags"] = [tag.strip() for tag in given["tags"].split(",") if tag.strip()]
         if "retries" in names:
-            changes["retries"] = given["retries"]
+            retry = None if self.before is None else self.before.definition.policy.retry
+            # The form shows how often; how long is waited in between stays as it is.
+            changes["retries"] = given["retries"] if retry is None else replace(retry, times=given["retries"] or 0)
         if "timeout" in names:
             changes["timeout"] = given["timeout"] or None
         return changes

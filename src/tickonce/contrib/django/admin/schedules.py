@@ -94,8 +94,7 @@ class ScheduleAdmin(StoreAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except TickonceError as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+            return self._told(request, error)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -104,8 +103,14 @@ class ScheduleAdmin(StoreAdmin):
         try:
             return super().delete_view(request, object_id, extra_context)
         except TickonceError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            return self._told(request, error)
+
+    def _told(self, request: HttpRequest, error: TickonceError) -> HttpResponse:
+        """Say what went wrong: on the page itself if it can be shown, which only a failed POST leaves open."""
+        self.message_user(request, str(error), messages.ERROR)
+        if request.method == "POST":
             return HttpResponseRedirect(request.get_full_path())
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:tickonce_schedule_changelist"))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Write by the Scheduler."""

@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -44,7 +45,11 @@ class StoreAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for typ
             for step in self.steps
             if step not in self.asked
         ]
-        return [*own, *super().get_urls()]
+        found = [*own, *super().get_urls()]
+        for each in found:
+            for alias in connections:  # where a file is locked as a whole, the Scheduler would wait for the request
+                transaction.non_atomic_requests(alias)(each.callback)
+        return found
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

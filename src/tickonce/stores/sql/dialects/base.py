@@ -19,6 +19,10 @@ T = TypeVar("T")
 Send = Callable[..., None]
 
 
+#: How long is waited between two tries for a database that is locked as a whole: shortly, and never in step.
+LOCKED_PAUSE_US = (500, 2500)
+
+
 class Failure(Enum):
     """What a driver's error means for us."""
 
@@ -39,6 +43,13 @@ class Mode(Enum):
     READ = "read"  # statements that each stand alone
     ONE = "one"  # one statement that writes, and comes to the same when it is repeated
     WRITE = "write"  # several statements, all or none
+
+
+class Locked(Exception):
+    """Somebody else has the whole database locked; the step has not begun, and may be tried again at once.
+
+    Its text is what is told when that lasts, with a place for how many seconds.
+    """
 
 
 class Link(ABC):

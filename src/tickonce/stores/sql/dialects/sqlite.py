@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import ConfigError, StoreBusy
 from tickonce.ports import Notifier
-from tickonce.stores.sql.dialects.base import Dialect, Failure, Link, Mode, Send
+from tickonce.stores.sql.dialects.base import LOCKED_PAUSE_US, Dialect, Failure, Link, Locked, Mode, Send
 from tickonce.stores.sql.rows import microseconds
 from tickonce.stores.sql.text import Insert, Update
 from tickonce.stores.sql.tx import Tx
@@ -34,6 +34,10 @@ _DOWN = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_PERM,
 }
+_LOCKED = (
+    "the SQLite file stayed locked for {:g} s, usually by a transaction that an application left open; "
+    "keep those short, or use a server"
+)
 
 
 class SqliteDialect(Dialect):
@@ -117,7 +121,8 @@ class SqliteDialect(Dialect):
 
     def connect(self, deadline: timedelta) -> Link:
         """Open the file."""
-        return SqliteLink(self, self.open(), deadline)
+        del deadline  # a statement on a file has none of its own; the lane knows how long it waits for the lock
+        return SqliteLink(self, self.open())
 
     def open(self) -> sqlite3.Connection:
         """Return a new connection to the file, set up as all of ours are."""
@@ -185,10 +190,9 @@ class SqliteDialect(Dialect):
 class SqliteLink(Link):
     """One connection to the file."""
 
-    def __init__(self, dialect: SqliteDialect, raw: sqlite3.Connection, deadline: timedelta) -> None:
+    def __init__(self, dialect: SqliteDialect, raw: sqlite3.Connection) -> None:
         self.raw = raw
         self._dialect = dialect
-        self._deadline = deadline
 
     def step(self, work: Callable[[Tx], T], mode: Mode) -> T:
         """Carry out *work*; one that writes holds the file's lock from its beginning."""
@@ -197,7 +201,12 @@ class SqliteLink(Link):
         tx = Tx(self._dialect, cursor)
         if mode is Mode.READ:
             return work(tx)
-        patiently(lambda: cursor.execute("BEGIN IMMEDIATE"), self._deadline)
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY:
+                raise
+            raise Locked(_LOCKED) from error
         try:
             result = work(tx)
             self.committing = True
@@ -232,13 +241,10 @@ def patiently(begin: Callable[[], object], deadline: timedelta) -> None:
             if error.sqlite_errorcode & 0xFF not in _BUSY:
                 raise
             if SYSTEM_CLOCK.monotonic() >= end:
-                raise StoreBusy(
-                    f"the SQLite file stayed locked for {deadline.total_seconds():g} s, usually by a transaction that "
-                    "an application left open; keep those short, or use a server"
-                ) from error
+                raise StoreBusy(_LOCKED.format(deadline.total_seconds())) from error
         else:
             return
-        SYSTEM_CLOCK.sleep(timedelta(microseconds=random.randint(500, 2500)))
+        SYSTEM_CLOCK.sleep(timedelta(microseconds=random.randint(*LOCKED_PAUSE_US)))
 
 
 def _placed(text: str, at: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -23,7 +24,11 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Carry it out as a process of its own, whose exit code it gives."""
-        self._carry_out(_without_django(argv[2:]), prog_name=f"{argv[0]} {argv[1]}", standalone=True)
+        try:
+            self._carry_out(_without_django(argv[2:]), prog_name=f"{argv[0]} {argv[1]}", standalone=True)
+        except CommandError as error:
+            self.stderr.write(f"{type(error).__name__}: {error}")  # as Django's own commands end
+            sys.exit(error.returncode)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take whatever comes, for ``call_command("tickonce", "ls")``."""
