@@ -258,8 +258,15 @@ class Director:
         self._stepped(by)
         if back is not None:
             self._later(back, lambda: self._stepped(-by))
+            # Nodes that knew the right time go on. Where all have been started since, they know the wrong one alone.
+            self._later(back + 10.0 * self._scenario.scale, self._accept_if_nobody_believes_it)
         elif abs(self._site.clock.offset) > timedelta(seconds=45):  # nodes may not believe it any more, all in all
             self._later(10.0 * self._scenario.scale, self._accept)
+
+    def _accept_if_nobody_believes_it(self) -> None:
+        nodes = [member.node for member in self._members.values() if member.fit and member.node is not None]
+        if nodes and all(node.time.jumped for node in nodes):
+            self._accept()
 
     def _accept(self) -> None:
         self._site.say("director", "an operator accepts the store's clock")
