@@ -375,3 +375,10 @@ def test_no_page_is_part_of_a_requests_transaction():
 
     for path in ("schedule/", "schedule/nightly/change/", "schedule/nightly/pause/", "run/", "run/a@b/cancel/"):
         assert "default" in resolve(f"/admin/tickonce/{path}").func._non_atomic_requests
+
+
+def test_a_skip_record_has_no_page_of_its_own(boss, nightly):
+    scheduler.pause("nightly")
+    scheduler.resume("nightly")
+    for page in ("change", "history"):
+        assert boss.get(f"/admin/tickonce/skip/nightly/{page}/").status_code == 302

@@ -40,6 +40,10 @@ class SkipAdmin(Looking):
     list_filter = ("reason",)
     search_fields = ("^schedule_id",)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
+        """Say that there is none: a record has no page, and no key of one column."""
+        del request, object_id, from_field
+
     @admin.display(description="fires")
     def count(self, skip: Skip) -> str:
         """How many."""
