@@ -50,7 +50,7 @@ class DjangoScheduler(Scheduler):
         if self._project is None:
             from django.conf import settings
 
-            if not settings.configured or not apps.apps_ready:
+            if not settings.configured or not apps.apps_ready or not apps.is_installed("tickonce.contrib.django"):
                 raise ConfigError(
                     "the project's Scheduler has no settings yet: put 'tickonce.contrib.django' into INSTALLED_APPS, "
                     "and where no manage.py, wsgi.py or asgi.py does it, call django.setup() first"
