@@ -157,7 +157,7 @@ def test_a_pooler_in_statement_mode_is_refused(postgresql_url, open_sql: Open):
         pooler_before(postgresql_url, {"pool_mode": "statement"}) as pooler,
         fresh_database(postgresql_url) as direct,
         # It says so and hangs up; whoever is still sending may hear only that.
-        pytest.raises(StoreError, match="not allowed in statement pooling mode|closed the connection unexpectedly"),
+        pytest.raises(StoreError, match=r"not allowed in statement pooling mode|closed the connection unexpectedly"),
     ):
         open_sql(pooler.through(direct)).prepare()
 
