@@ -45,12 +45,14 @@ def test_each_run_that_succeeded_has_one_effect(url: str, request: pytest.Fixtur
     ):
         for number in range(SCHEDULES):
             # So long that whoever is killed or frozen holds runs, whose functions have begun.
-            scheduler.add(f"pay-{number}", "pay", every("500ms"), kwargs={"takes": 0.7}, **EVERY_TICK)
+            scheduler.add(f"pay-{number}", "pay", every("500ms"), kwargs={"takes": 1.0}, **EVERY_TICK)
         crew.start(4)
         until(lambda: crew.joined() == 4, "four nodes have joined")
-        until(lambda: len({call.node for call in read_ledger(crew.ledger)}) == 4, "all of them have work")
-        crew.send(0, signal.SIGKILL)
-        until(lambda: _freeze(crew, 1), "the frozen node to find its runs lost")
+        # With few schedules some nodes may be first for none.
+        until(lambda: len(_busy(crew)) >= 2, "two of them have work")
+        killed, frozen = _busy(crew)[:2]
+        crew.send(killed, signal.SIGKILL)
+        until(lambda: _freeze(crew, frozen), "the frozen node to find its runs lost")
         for number in range(SCHEDULES):
             scheduler.pause(f"pay-{number}")
         until(lambda: not scheduler.runs(states=OPEN, limit=1).items, "all runs to end")
@@ -62,8 +64,15 @@ def test_each_run_that_succeeded_has_one_effect(url: str, request: pytest.Fixtur
     engine.dispose()
     assert [token for token, times in effects.items() if times != 1] == []
     assert set(effects) == {run.token for run in succeeded}
-    assert sum(times > 1 for times in calls.values()) >= 5, "not for want of trying"
+    assert any(times > 1 for times in calls.values()), "not for want of trying"
     assert len(effects) > 50
+
+
+def _busy(crew: Crew) -> list[int]:
+    """Return the members that have called functions, those with the most calls first."""
+    calls = Counter(call.node for call in read_ledger(crew.ledger))
+    places = {str(member.pid): place for place, member in enumerate(crew.members)}
+    return [places[node] for node, _ in calls.most_common()]
 
 
 def _freeze(crew: Crew, member: int) -> bool:
