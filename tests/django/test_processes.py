@@ -185,6 +185,14 @@ def test_a_uwsgi_that_has_threads_untold_has_nodes(project: Project) -> None:
         project.wait_for_nodes(2)
 
 
+def test_what_is_wrong_with_the_settings_is_one_line_of_a_command_and_of_a_server(project: Project) -> None:
+    project.set({"store": "nowhere", "autostart": True})
+    said = project.manage("tickonce", "ls", exit=1)
+    assert "CommandError: TICKONCE['store'] is 'nowhere'" in said
+    assert "Traceback" not in said
+    assert "autostart starts no node" in project.manage("shell", "-c", "pass")
+
+
 def test_a_database_that_comes_later_is_waited_for(project: Project) -> None:
     """A server that starts before its database does not go without a node for ever."""
     project.set({"autostart": True})

@@ -220,8 +220,15 @@ def _unknown(name: str) -> TriggerError:
     return TriggerError(_told(name))
 
 
-#: Looked up once: reading the names of all zones takes ten milliseconds.
-_known = lru_cache(maxsize=1)(available_timezones)
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    """Return the names of all zones, for hints: from tzdata's own list, as to look at each file is slow."""
+    from importlib.resources import files  # few programs name a zone that is none
+
+    try:
+        return frozenset(files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
+    except (ModuleNotFoundError, OSError):
+        return frozenset(available_timezones())
 
 
 @lru_cache(maxsize=256)
@@ -236,7 +243,7 @@ def _told(name: str) -> str:
     return f"tz: no zone is called {name[:60]!r}; zones have IANA names such as 'Asia/Shanghai'.{hint}"
 
 
-def _hint(name: str, known: set[str]) -> str:
+def _hint(name: str, known: frozenset[str]) -> str:
     offset = _OFFSET.fullmatch(name.strip())
     if offset is not None:
         sign, hours, minutes = offset.groups()

@@ -10,7 +10,7 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import ConnectionHandler, connection
 
-from tickonce.contrib.django import checks, databases, scheduler
+from tickonce.contrib.django import autostart, checks, databases, scheduler
 from tickonce.contrib.django.autostart import decide
 from tickonce.contrib.django.conf import read
 from tickonce.contrib.django.lifespan import with_node
@@ -221,3 +221,14 @@ def test_what_multiprocessing_starts_in_a_worker_does_not_serve():
     assert decide(**given)[0]
     assert not decide(**given, spawned=True)[0]
     assert decide(**{**given, "argv": ["uvicorn"]}, spawned=True)[0]  # whose workers are started so
+
+
+@pytest.mark.parametrize(("forks", "starts"), [("", 1), ("pid = 0", 0)])
+def test_a_worker_that_forks_has_no_child_with_a_node(monkeypatch, forks, starts):
+    """Both see the arbiter below them; in a worker's own fork it does not know the process id yet."""
+    started = []
+    monkeypatch.setattr(autostart, "_with_worker", started.append)
+    arbiter = {"__name__": "gunicorn.arbiter", "hook": autostart._after_fork}
+    exec(f"def spawn_worker():\n    worker = 'a worker'\n    {forks}\n    hook()", arbiter)
+    arbiter["spawn_worker"]()
+    assert len(started) == starts
