@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from tickonce.bound import Editor, JobLike
 from tickonce.client import RunQuery, ScheduleQuery
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.config import NodeConfig, Retention
-from tickonce.errors import NotTransactional
+from tickonce.errors import ConfigError, NotTransactional
 from tickonce.events import Callback, EventKind, Events
 from tickonce.jobs import Job, Jobs
 from tickonce.model import Node, Page, Run, Schedule, Skip, Token
@@ -144,18 +145,29 @@ class AsyncScheduler(_AsyncEditor):
     ) -> None:
         self.sync = Scheduler(store, tz=tz, release=release, name=name, config=config, clock=clock, **settings)
         self._threads: ThreadPoolExecutor | None = None
-        self._pid = 0
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"<Async{repr(self.sync)[1:]}"
 
     async def _run(self, verb: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call *verb* in one of our threads, with the context of the caller: a job stays in its run."""
-        if self._threads is None or self._pid != os.getpid():  # threads do not come along through a fork
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tickonce-aio")
-            self._pid = os.getpid()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigError(
+                "AsyncScheduler needs asyncio's event loop, and here another one runs, such as trio's: choose asyncio "
+                "(hypercorn: -k asyncio), or use Scheduler, whose calls block, in threads of that loop's"
+            ) from None
+        if self._pid != os.getpid():  # threads do not come along through a fork, and a lock perhaps held
+            self._threads, self._lock, self._pid = None, threading.Lock(), os.getpid()
         call = partial(contextvars.copy_context().run, partial(verb, *args, **kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        with self._lock:  # another loop of this process may be closing
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tickonce-aio")
+            called = self._threads.submit(call)
+        return await asyncio.wrap_future(called, loop=loop)
 
     async def _edit(self, verb: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._run(partial(verb, self.sync), *args, **kwargs)
@@ -327,9 +339,10 @@ class AsyncScheduler(_AsyncEditor):
     async def close(self) -> None:
         """Give back connections; the node, if there is one, is stopped first."""
         await self._run(self.sync.close)
-        threads, self._threads = self._threads, None
+        with self._lock:
+            threads, self._threads = self._threads, None
         if threads is not None:
-            threads.shutdown(wait=False)
+            threads.shutdown(wait=False)  # what other loops have asked for still comes to its end
 
     async def __aenter__(self) -> Self:
         return self

@@ -110,7 +110,7 @@ class DefinitionError(TickonceError):
 
 
 class BadId(DefinitionError):
-    """An id with illegal characters or of illegal length.
+    """An id, or a key of a run by hand, with illegal characters or of illegal length.
 
     Attributes:
         id: The text that was refused.
@@ -118,8 +118,8 @@ class BadId(DefinitionError):
 
     code = "definition.bad_id"
 
-    def __init__(self, id: str, *, reason: str) -> None:
-        super().__init__(f"{id!r} cannot be an id: {reason}")
+    def __init__(self, id: str, *, reason: str, what: str = "an id") -> None:
+        super().__init__(f"{id!r} cannot be {what}: {reason}")
         self.id = id
 
 

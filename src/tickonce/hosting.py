@@ -319,6 +319,8 @@ class _Joining:
                     self._woken.wait(pause)
                     pause = min(2 * pause, LAST_TRY_AGAIN)
                 else:
+                    if pause != FIRST_TRY_AGAIN:  # as loud as what it takes back
+                        _log.warning("the store answers: this process has its node now")
                     return
         except WrongState as error:
             _log.debug("not joined: %s", error)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import shake_128
-from operator import add, ge, gt
+from itertools import repeat
+from operator import ge, gt
 
 from tickonce.model import BUCKETS, Node, NodeId, NodeState
 
@@ -18,6 +19,7 @@ from tickonce.model import BUCKETS, Node, NodeId, NodeState
 LAST = 9
 #: By rank, after how many times ``takeover_after`` a node steps in for a bucket.
 STEPS = {0: 0, 1: 1, 2: 2, LAST: 5}
+_RANKS = bytes([0, 1, 2]) + bytes([LAST]) * 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,21 @@ def delay_steps(of: Sequence[Share], queue: str, bucket: int) -> int:
 
 def ranks(me: NodeId, nodes: Sequence[NodeId]) -> bytes:
     """Return the rank of *me* for each bucket among *nodes*, highest score first."""
-    mine = _scores(me)
-    above = [0] * BUCKETS
-    for node in nodes:
-        if node != me:  # of equal scores the greater id's comes first
-            above = list(map(add, above, map(ge if node > me else gt, _scores(node), mine)))
-    return bytes(rank if rank < 3 else LAST for rank in above)
+    above = 0  # a byte a bucket: by how many it is preceded there
+    for number, node in enumerate((node for node in nodes if node != me), start=1):
+        above += _above(node, me)
+        if number % 200 == 0:  # a byte counts no further than 255, and the last need no counting
+            above = int.from_bytes(bytes(map(min, above.to_bytes(BUCKETS), repeat(LAST))))
+    return above.to_bytes(BUCKETS).translate(_RANKS)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
+def _above(node: NodeId, me: NodeId) -> int:
+    """Return a number of a byte for each bucket: 1 where the node comes before *me*, of equal scores the greater id."""
+    return int.from_bytes(bytes(map(ge if node > me else gt, _scores(node), _scores(me))))
+
+
+@lru_cache(maxsize=16)  # a node's are 40 KB
 def _scores(node: NodeId) -> tuple[int, ...]:
     """Return the node's score for each bucket: 64-bit words, big-endian, of shake-128 of its id."""
     return struct.unpack(f">{BUCKETS}Q", shake_128(node.encode()).digest(8 * BUCKETS))

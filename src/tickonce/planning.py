@@ -9,7 +9,21 @@ from hashlib import blake2b
 from itertools import islice
 
 from tickonce.errors import UnknownTrigger
-from tickonce.model import Change, Definition, Fire, Fold, Misfire, Plan, Policy, Reason, Schedule, ScheduleState, Skip
+from tickonce.model import (
+    Change,
+    Definition,
+    Fire,
+    Fold,
+    Misfire,
+    Plan,
+    Policy,
+    Reason,
+    Schedule,
+    ScheduleState,
+    Skip,
+    change_with,
+    schedule_with,
+)
 
 #: Fires that one plan launches at most; the rest stays due and is planned by the next pass.
 PASS_LIMIT = 100
@@ -126,7 +140,7 @@ def moved_past(schedule: Schedule, watermark: datetime, runs: Sequence[datetime]
         runs: Scheduled times, oldest first, of runs that the store has of fires in between; of more than COUNT_LIMIT
             the oldest ones.
     """
-    after = replace(schedule, watermark=watermark)
+    after = schedule_with(schedule, watermark=watermark)
     dealt_with = schedule.state in (ScheduleState.ENDED, ScheduleState.REMOVED)
     ahead = schedule.state is ScheduleState.ACTIVE and (schedule.next_fire is None or schedule.next_fire > watermark)
     skips: tuple[Skip, ...] = ()
@@ -138,7 +152,7 @@ def moved_past(schedule: Schedule, watermark: datetime, runs: Sequence[datetime]
         if schedule.next_fire is not None and schedule.next_fire <= watermark:
             next_fire, due = next_due(schedule.id, schedule.definition, watermark)
             state = schedule.state if next_fire is not None else ScheduleState.ENDED
-            after = replace(after, next_fire=next_fire, due=due, state=state)
+            after = schedule_with(after, next_fire=next_fire, due=due, state=state)
     except Exception:  # noqa: BLE001  # whatever a trigger raises harms its schedule alone
         skips = () if dealt_with or ahead else (untold(schedule, watermark, Reason.REWOUND),)
     return folded(schedule, Change(schedule=after, skips=skips), beside=runs)
@@ -170,7 +184,7 @@ def folded(before: Schedule, change: Change, *, beside: Sequence[datetime] = ())
         fold = Fold(skips[-1].reason, first)
     elif runs:
         fold = None
-    return replace(change, schedule=replace(change.schedule, fold=fold), skips=skips, extends=extends)
+    return change_with(change, schedule=schedule_with(change.schedule, fold=fold), skips=skips, extends=extends)
 
 
 def following(definition: Definition, after: datetime) -> datetime | None:

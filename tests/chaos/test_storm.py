@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.storm.report import Storm
+from tests.chaos.storm.report import Result, Storm
 from tests.chaos.storm.run import run
 from tests.servers import ServerMissing, plugin
 from tests.servers.faketime import clocked, faketime
@@ -31,12 +31,22 @@ SECONDS = 23
     ],
 )
 def test_a_storm_doubles_and_forgets_nothing(kind: str, seed: int, tmp_path: Path) -> None:
+    # In so short a storm no node may happen to hold a run as it is killed: then another one is looked at.
+    result = storm(kind, seed, tmp_path)
+    if not result.wrong and result.lacking:
+        result = storm(kind, seed + 100, tmp_path)
+    assert result.ok, f"{result.told()}\n{result.logs}"
+
+
+def storm(kind: str, seed: int, home: Path) -> Result:
+    folder = home / str(seed)
+    folder.mkdir()
     try:
-        result = run(Storm(store=kind, seconds=SECONDS, nodes=5, seed=seed, folder=tmp_path), print)
+        result = run(Storm(store=kind, seconds=SECONDS, nodes=5, seed=seed, folder=folder), print)
     except ServerMissing as reason:
         plugin._skip(kind, str(reason))
     print(json.dumps(result.form()))
-    assert result.ok, f"{result.told()}\n{result.logs}"
+    return result
 
 
 LOOKS = """

@@ -200,6 +200,7 @@ def test_a_database_that_comes_later_is_waited_for(project: Project) -> None:
         wait_until(lambda: "no node in this process yet, it is tried again" in project.log, "the first try")
         project.manage("migrate", "-v0")
         project.wait_for_nodes(1)
+        wait_until(lambda: "this process has its node now" in project.log, "it takes back what it said")
 
 
 # -- several databases -----------------------------------------------------------------------------

@@ -59,6 +59,11 @@ def test_nor_does_one_on_a_real_sqlite_file(tmp_path: Path):
     "seed",
     [
         9628,  # all nodes started while the store's clock was wrong, which then was set right
+        14400,  # a run handed back while the store does not answer, and too late to start when it does
+        33759,  # a run by hand, to go on for half an hour, that begins behind the judged time
+        38220,  # the call by which a process put its code back, on its way until long after its death
+        43461,  # a row that the store refuses, while the edits that set it aside are late
+        44555,  # one node, all before it killed, that has only just joined at the end
         51198,  # a machine asleep between its look and its launch
         51435,  # a retry by hand, allowed by then, beside a run that had to be alone before
         51749,  # two pauses within 11 ms of a schedule whose trigger raises

@@ -13,7 +13,7 @@ import pytest
 from tickonce import AsyncScheduler, Jobs, Scheduler, current_run, every
 from tickonce.aio import AsyncBound
 from tickonce.bound import Bound
-from tickonce.errors import NoSchedule, NotTransactional
+from tickonce.errors import ConfigError, NoSchedule, NotTransactional
 from tickonce.model import RunState, ScheduleState
 
 #: What is as it is in a Scheduler, since it waits for nothing.
@@ -235,3 +235,34 @@ def test_a_block_that_is_cancelled_while_its_node_starts_leaves_none_behind():
         await scheduler.close()
 
     asyncio.run(work())
+
+
+def test_on_a_loop_that_is_not_asyncios_it_says_so():
+    """As trio's would: it takes the coroutine's first step with no loop of asyncio running."""
+    asked = AsyncScheduler("memory:").get("nightly")
+    with pytest.raises(ConfigError, match=r"needs asyncio's event loop.*-k asyncio"):
+        asked.send(None)
+
+
+def test_loops_of_several_threads_share_one_though_each_closes_it():
+    scheduler = AsyncScheduler("memory:")
+    failed: list[BaseException] = []
+
+    async def ask() -> None:
+        for _ in range(300):
+            with pytest.raises(NoSchedule):
+                await scheduler.get("nightly")
+            await scheduler.close()
+
+    def run() -> None:
+        try:
+            asyncio.run(ask())
+        except BaseException as error:  # noqa: BLE001  # shown in the thread of the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed

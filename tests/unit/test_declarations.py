@@ -89,9 +89,18 @@ class TestDeclare:
 
     def test_what_no_live_node_declares_is_replaced_though_it_is_newer(self) -> None:
         row = self.declared(self.A, release="2")
-        forced = declared_by(self.B, release="1", forced=True, expected=hash_of(self.A))
+        forced = declared_by(self.B, release="1", forced=True, expected=hash_of(self.A), expected_revision=row.revision)
         assert changed(forced, row).schedule.definition == self.B
         assert replace(forced, expected=hash_of(self.C))(NOW, row, 0) is None
+
+    def test_what_comes_late_does_not_undo_a_rollout_that_went_back_to_the_same_code(self) -> None:
+        """A call on its way for minutes, from a process long dead. Seed 38220 of the simulation."""
+        row = self.declared(self.A, release="2")
+        late = declared_by(self.B, release="1", forced=True, expected=hash_of(self.A), expected_revision=row.revision)
+        back = written(changed(late, row))
+        again = declared_by(self.A, release="2", forced=True, expected=hash_of(self.B), expected_revision=back.revision)
+        row = written(changed(again, back))
+        assert late(NOW, row, 0) is None
 
     def test_what_people_changed_survives_field_by_field(self) -> None:
         row = self.declared(self.A)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from hashlib import shake_128
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,17 @@ class TestRanks:
             found = Counter(each[bucket] for each in by_node)
             expected = [0, 1, 2, *[LAST] * 8][: len(names)]
             assert found == Counter(expected)
+
+    @pytest.mark.parametrize("number", [200, 201, 402, 700])
+    def test_a_fleet_of_hundreds_is_shared_out_by_the_same_rule(self, number: int) -> None:
+        names = [f"n{each}" for each in range(number)]
+        words = {name: shake_128(name.encode()).digest(8 * BUCKETS) for name in names}
+        for me in (names[0], names[-1]):
+            found = ranks(me, names)
+            for bucket in range(0, BUCKETS, 7):
+                at = slice(8 * bucket, 8 * bucket + 8)
+                before_me = sum((words[name][at], name) > (words[me][at], me) for name in names)
+                assert found[bucket] == (before_me if before_me < 3 else LAST)
 
     def test_the_order_in_which_nodes_are_listed_makes_no_difference(self) -> None:
         names = [f"n{number}" for number in range(9)]

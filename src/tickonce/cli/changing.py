@@ -89,7 +89,7 @@ def add_command(
     """Add a schedule: ID, when, and the JOB's name.
 
     With -A the job must be registered and its arguments are checked; with --store they are taken as they are, with
-    a warning if no live node knows the job.
+    a warning if nodes are alive and none knows the job.
     """
     when = parse_trigger(trigger)
     settings = _read(session, given)

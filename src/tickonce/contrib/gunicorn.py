@@ -106,7 +106,7 @@ class _WorkersNode:
             worker.log.exception("tickonce: worker %d has no node", worker.pid)
             return
         self._scheduler = scheduler
-        worker.log.info("tickonce: worker %d is a node of %s", worker.pid, scheduler)
+        worker.log.info("tickonce: worker %d starts a node of %s", worker.pid, scheduler)
         threading.Thread(target=self._watch, args=(worker,), name="tickonce-worker", daemon=True).start()
 
     def hurry(self, worker: Worker) -> None:

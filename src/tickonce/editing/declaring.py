@@ -35,6 +35,8 @@ class Declare:
         release: The program's release. An older one never replaces a newer, unless *forced*.
         forced: No live node declares what the store holds: what is left of a rollout replaces it.
         expected: With *forced*: the declared hash that was found in the store; another one is left alone.
+        expected_revision: With *forced*: the revision at which it was found. What comes to the store late must not
+            undo a rollout that has gone back to that hash meanwhile.
     """
 
     schedule_id: str
@@ -44,6 +46,7 @@ class Declare:
     release: str | None = None
     forced: bool = False
     expected: str | None = None
+    expected_revision: int | None = None
     by: str = ""
 
     def __call__(self, now: datetime, schedule: Schedule | None, open_runs: int) -> Change | None:
@@ -57,7 +60,8 @@ class Declare:
         before = schedule.declaration
         if schedule.state is ScheduleState.REMOVED or (before is not None and before.hash == self.hash):
             return None
-        if before is not None and self.forced and before.hash != self.expected:
+        found = None if before is None else (before.hash, schedule.revision)
+        if found is not None and self.forced and found != (self.expected, self.expected_revision):
             return None
         if before is not None and not self.forced and older(self.release, before.release):
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tickonce.config import NodeConfig
@@ -13,7 +12,7 @@ from tickonce.engine.storetime import StoreTime
 from tickonce.engine.ticker import Ticker
 from tickonce.engine.worker import Worker
 from tickonce.events import Event, Events
-from tickonce.model import Beat, Node, NodeId, NodeState, job_marks
+from tickonce.model import Beat, Node, NodeId, NodeState, job_marks, node_with
 from tickonce.partition import shares
 from tickonce.ports import Clock, Signal, Store
 
@@ -79,7 +78,7 @@ class Heart:
     def join(self) -> None:
         """Take part under a new incarnation."""
         node = self._row()
-        node = replace(node, facts={**node.facts, **self._of_late()})
+        node = node_with(node, facts={**node.facts, **self._of_late()})
         self.incarnations.add(node.id)
         sent = self._clock.monotonic()
         self._worker.incarnation(node.id)
@@ -118,7 +117,7 @@ class Heart:
         return min(regular, self._hurried_at + SOONEST - now) if self._wanted else regular
 
     def _described(self, now: timedelta) -> Node:
-        self._node = replace(
+        self._node = node_with(
             self._node,
             state=NodeState.LEAVING if self.leaving else NodeState.ALIVE,
             serving=self._ticker.serving(now),

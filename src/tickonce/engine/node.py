@@ -333,6 +333,8 @@ class EngineNode:
         failing = False
         while not self._stopping.is_set():
             try:
+                if name == "work":  # not woken by what ends meanwhile: the pass takes all of it
+                    self.writer.gather()
                 wait = step()
                 if failing:
                     _log.info("%s: the store answers again", name)

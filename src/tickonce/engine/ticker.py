@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tickonce.clock import politely
 from tickonce.codec import keep
 from tickonce.config import NodeConfig
 from tickonce.editing import SetAside
@@ -152,7 +153,7 @@ class Ticker:
         behind: dict[str, datetime] = {}
         self._cut = False
         fires = 0
-        for schedule in poll.due:
+        for schedule in politely(poll.due):
             if fires >= MOST_FIRES:
                 self._cut = True  # the rest in the next pass, at once
                 break

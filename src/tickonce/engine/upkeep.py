@@ -213,8 +213,13 @@ class Upkeep:
         for schedule_id, found in sorted(differing.items()):
             declared = "" if found.declaration is None else found.declaration.hash
             if all(node.declares.get(schedule_id) != declared for node in alive):
-                self._store.change(schedule_id, replace(mine[schedule_id], forced=True, expected=declared))
-                _log.info("schedule %r: no live node declares what the store held; ours is in force", schedule_id)
+                ours = mine[schedule_id]
+                forced = replace(ours, forced=True, expected=declared, expected_revision=found.revision)
+                after = self._store.change(schedule_id, forced)
+                if after is not None and _declared_as(after, ours.hash):
+                    _log.info("schedule %r: no live node declares what the store held; ours is in force", schedule_id)
+                elif after is not None and after.revision != found.revision:
+                    self._members_changed = True  # somebody has just edited it: look once more
 
     def _stored(self, ids: Iterable[str]) -> dict[str, Schedule]:
         found: dict[str, Schedule] = {}

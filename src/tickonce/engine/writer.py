@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import StoreError
 from tickonce.events import Event, EventKind, Events
 from tickonce.model import NodeId, Outcome, Run, RunState
@@ -18,6 +19,9 @@ _log = logging.getLogger("tickonce.run")
 
 #: Outcomes written in one transaction at most.
 GROUP = 500
+#: While they come in groups, a group has this long to gather, from the last one on: a transaction costs more than most
+#: of what it carries, and whoever shares process and machine with the node wants them, too.
+GATHER = timedelta(milliseconds=20)
 #: How soon, and how seldom at most, an outcome is offered again whose run somebody else has locked.
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=50), timedelta(seconds=1)
 #: Progress is written at most this often.
@@ -34,7 +38,11 @@ _KINDS: dict[RunState, EventKind] = {
 class Writer:
     """Keeps outcomes until the store has taken them: an outage delays them, it does not lose them.
 
-    Without load an outcome is written at once; under load hundreds share a transaction, without any waiting on purpose.
+    Without load an outcome is written at once; under load many share a transaction.
+
+    Attributes:
+        gathers_by: Whose time groups gather in: the machine's, since it is the machine that is spared. On a clock that
+            only a test moves, outcomes must not wait for that.
     """
 
     def __init__(self, store: Store, *, clock: Clock, events: Events, signal: Signal) -> None:
@@ -48,6 +56,8 @@ class Writer:
         self._perhaps: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._progress_at = timedelta(days=-1)
+        self.gathers_by: Clock = SYSTEM_CLOCK
+        self._gathers_until = timedelta(0)
         self.on_written: Callable[[list[Outcome]], None] = lambda _: None
 
     def wake(self) -> None:
@@ -86,6 +96,12 @@ class Writer:
             return max(timedelta(0), self._locked_until - self._clock.monotonic())
         return None
 
+    def gather(self) -> None:
+        """Wait a moment when the last write was one of several outcomes, so that the next one is, too."""
+        left = self._gathers_until - self.gathers_by.monotonic()
+        if left > timedelta(0):
+            self.gathers_by.sleep(left)
+
     def write(self) -> None:
         """Write a group of what has gathered; what the store does not answer for is kept and offered again.
 
@@ -99,6 +115,8 @@ class Writer:
             group.append(self._outcomes.popleft())
         if not group:
             return
+        if len(group) > 1:
+            self._gathers_until = self.gathers_by.monotonic() + GATHER
         outcomes = [outcome for outcome, _ in group]
         self._asked = group
         try:

@@ -3,6 +3,7 @@
 All instants are aware datetimes in UTC with microseconds. One meaning a word: see the table of words in the docs.
 """
 
+from tickonce.model.copies import change_with, node_with, run_with, schedule_with
 from tickonce.model.identity import (
     BUCKETS,
     MAX_ID_BYTES,
@@ -66,9 +67,13 @@ __all__ = [
     "Skip",
     "Token",
     "bucket_of",
+    "change_with",
     "check_id",
     "job_marks",
     "knows_job",
     "manual_token",
+    "node_with",
+    "run_with",
+    "schedule_with",
     "token_of",
 ]

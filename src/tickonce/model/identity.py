@@ -27,7 +27,7 @@ def token_of(schedule_id: str, scheduled_time: datetime) -> Token:
     >>> token_of("fast", datetime(2026, 11, 21, 13, 0, 0, 250_000, tzinfo=UTC))
     'fast@2026-11-21T13:00:00.250000Z'
     """
-    return f"{schedule_id}@{scheduled_time.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+    return f"{schedule_id}@{scheduled_time.astimezone(UTC).isoformat()[:-6]}Z"
 
 
 def manual_token(schedule_id: str, key: str) -> Token:
@@ -36,10 +36,14 @@ def manual_token(schedule_id: str, key: str) -> Token:
     Raises:
         BadId: The key has illegal characters, or the token would be longer than 255 bytes.
     """
-    check_id(key)
+    try:
+        check_id(key)
+    except BadId as refused:
+        raise BadId(refused.id, reason=str(refused).partition(": ")[2], what="a key") from None
     token = f"{schedule_id}@run-{key}"
     if len(token.encode()) > MAX_TOKEN_BYTES:
-        raise BadId(key, reason=f"with the schedule's id the token is longer than {MAX_TOKEN_BYTES} bytes")
+        reason = f"with the schedule's id the token is longer than {MAX_TOKEN_BYTES} bytes"
+        raise BadId(key, reason=reason, what="a key")
     return token
 
 

@@ -52,7 +52,7 @@ def test_the_advice_of_a_file_that_is_not_there_makes_it(tickonce):
     [
         ("start one: tickonce serve -A module:scheduler", "start one: manage.py tickonce serve"),
         ("tickonce serve -A module:scheduler --queues a", "manage.py tickonce serve --queues a"),
-        ("To make them run: tickonce db upgrade (a node", "To make them run: manage.py migrate (a node"),
+        ("To make them, run: tickonce db upgrade (a node", "To make them, run: manage.py migrate (a node"),
         ("tickonce edit a --trigger ...; then: tickonce resume a",
          "manage.py tickonce edit a --trigger ...; then: manage.py tickonce resume a"),
         ("run: python manage.py tickonce ls", "run: python manage.py tickonce ls"),

@@ -329,6 +329,15 @@ class TestEndless:
         evidence.runs.append(run(33, RunState.PENDING, token="s@run-k", source="manual"))
         assert kinds(judged(evidence, history)) == [Kind.ENDLESS]
 
+    def test_one_by_hand_behind_the_judged_time(self):
+        """It had no more time to end than fires of then, which are not judged. Seed 33759 of the simulation."""
+        history = lived()
+        history.run_now("s", "k")
+        evidence = done(*ALL)
+        late = (UNTIL - START) / SECOND + 1
+        evidence.runs.append(run(late, RunState.RUNNING, token="s@run-k", source="manual"))
+        assert judged(evidence, history).clean
+
 
 class TestUnfounded:
     def test_success_without_a_call(self):
@@ -711,6 +720,19 @@ class TestSkips:
         verdict = judged(evidence, **self.trouble())
         assert verdict.clean
         assert verdict.skipped == {"too late": 1}
+
+    def test_too_late_to_start_after_a_node_has_handed_it_back(self):
+        """It ran for a while on a node that then left, and nobody could take it. Seed 14400 of the simulation."""
+        token = token_of("s", at(30))
+        evidence = without(done(*ALL), 30)
+        evidence.calls.append(call(30, takes=8, interrupted=True))
+        evidence.runs.append(run(30, RunState.SKIPPED, reason="too late", start_by=at(58), policy=Policy()))
+        history = lived(replace(STRICT, start_within=20 * SECOND))
+        trouble = {"troubles": (Trouble(begin=at(37), end=at(65)),)}
+        assert kinds(judged(evidence, history, **trouble)) == [Kind.UNEXPLAINED], "from the beginning there was time"
+        evidence.writes.append(Write(token=token, attempt=1, state=RunState.PENDING, at=at(38)))
+        evidence.writes.append(Write(token=token, attempt=1, state=RunState.SKIPPED, at=at(59), by_store=True))
+        assert judged(evidence, history, **trouble).clean
 
 
 class TestEdits:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from tickonce.model import Poll, Run, Schedule
 from tickonce.partition import STEPS, Share
@@ -28,15 +29,15 @@ class Look:
         """Answer from the rows as they are at *now*."""
         found: list[tuple[datetime, Schedule]] = []
         later: list[datetime] = []
-        oldest, seen_until = now, now + self.horizon
-        delays = {rank: self.takeover_after * step for rank, step in STEPS.items()}
+        # Never past the instant: what is added after this look is due after it, and the next look must see it.
+        oldest, low, seen_until = now, self.low, now + self.horizon
+        delays = _delays(self.takeover_after)
         for row in schedules:
             due = row.due
             if due is None:
                 continue
-            # Never past the instant: what is added after this look is due after it, and the next look must see it.
             oldest = min(oldest, due)
-            if due > seen_until or row.id in self.leave_out or (self.low is not None and due < self.low):
+            if due > seen_until or row.id in self.leave_out or (low is not None and due < low):
                 continue
             share = self._share_of(row.definition.queue)
             if share is None:
@@ -68,3 +69,9 @@ class Look:
             elif queue in share.queues:
                 return share
         return everything
+
+
+@lru_cache(maxsize=16)
+def _delays(takeover_after: timedelta) -> Mapping[int, timedelta]:
+    """Return by rank how long after a fire's time a node steps in."""
+    return {rank: takeover_after * step for rank, step in STEPS.items()}

@@ -29,6 +29,10 @@ from tickonce.model import (
     ScheduleState,
     Skip,
     Token,
+    change_with,
+    node_with,
+    run_with,
+    schedule_with,
 )
 from tickonce.partition import Share
 from tickonce.planning import choose, moved_past
@@ -106,7 +110,7 @@ class MemoryStore:
             if change is None:
                 return before
             with self._tables.guard:
-                made = [*_runs_of(change, before, now), *(replace(run, created_at=now) for run in change.manual)]
+                made = [*_runs_of(change, before, now), *(run_with(run, created_at=now) for run in change.manual)]
                 for run in made:
                     if run.token in self._tables.runs:
                         raise RunExists(run.token)
@@ -128,7 +132,7 @@ class MemoryStore:
         with self._tables.guard:
             now = self.instant()
             if node.id not in self._tables.nodes:
-                self._tables.nodes[node.id] = replace(node, started_at=node.started_at or now)
+                self._tables.nodes[node.id] = node_with(node, started_at=node.started_at or now)
             answer = self._beat(node, now)
         self._board.announce("nodes")
         return answer
@@ -146,7 +150,7 @@ class MemoryStore:
         nodes = self._tables.nodes
         alive = self._tables.alive(node.id)
         if alive:
-            nodes[node.id] = replace(
+            nodes[node.id] = node_with(
                 nodes[node.id],
                 state=node.state,
                 busy=node.busy,
@@ -172,7 +176,7 @@ class MemoryStore:
             now, nodes = self.instant(), self._tables.nodes
             found = [each for each in sorted(set(dead)) if self._tables.alive(each) and _lease_over(nodes[each], now)]
             for each in found:
-                nodes[each] = replace(nodes[each], state=NodeState.DEAD)
+                nodes[each] = node_with(nodes[each], state=NodeState.DEAD)
         if found:
             self._board.announce("nodes")
         return found
@@ -182,7 +186,7 @@ class MemoryStore:
         with self._tables.guard:
             if not self._tables.alive(node_id):
                 return
-            gone = replace(self._tables.nodes[node_id], state=NodeState.GONE, beat_at=self.instant())
+            gone = node_with(self._tables.nodes[node_id], state=NodeState.GONE, beat_at=self.instant())
             self._tables.nodes[node_id] = gone
         self._board.announce("nodes")
 
@@ -252,7 +256,7 @@ class MemoryStore:
                 if conflicts := [fire.token for fire in change.runs if fire.token in self._tables.runs]:
                     taken.extend(conflicts)
                     continue
-                changes.append(replace(change, schedule=self._tables.write(change, before)))
+                changes.append(change_with(change, schedule=self._tables.write(change, before)))
                 for run in _runs_of(change, before, now):
                     if len(claimed) < slots and serves.takes(run.job, run.queue) and transitions.free(run, now):
                         claimed.append(self._tables.keep(transitions.claimed(run, node_id)))
@@ -309,7 +313,7 @@ class MemoryStore:
         with self._tables.guard:
             run = self._tables.attempt(node_id, token, attempt)
             if run is not None:
-                self._tables.keep(replace(run, started_at=at))
+                self._tables.keep(run_with(run, started_at=at))
             return run is not None
 
     def note(
@@ -321,7 +325,7 @@ class MemoryStore:
             if run is not None:
                 overdue = run.overdue if overdue is None else overdue
                 self._tables.keep(
-                    replace(run, overdue=overdue, progress=run.progress if progress is None else progress)
+                    run_with(run, overdue=overdue, progress=run.progress if progress is None else progress)
                 )
             return run is not None
 
@@ -439,7 +443,7 @@ class MemoryStore:
                 if row is None or row.declaration is None or self._tables.locked(schedule_id):
                     continue
                 if row.declaration.seen_at < now - older_than:
-                    rows[schedule_id] = replace(row, declaration=replace(row.declaration, seen_at=now))
+                    rows[schedule_id] = schedule_with(row, declaration=replace(row.declaration, seen_at=now))
 
     def prune(self, retention: Retention, *, limit: int = 500) -> int:
         """Delete one small chunk of what is older than *retention*; return how many rows went."""
@@ -468,7 +472,7 @@ def _runs_of(change: Change, before: Schedule | None, now: datetime) -> list[Run
 
 
 def _for_members(node: Node) -> Node:
-    return replace(node, declares={}, facts={}) if node.declares or node.facts else node
+    return node_with(node, declares={}, facts={}) if node.declares or node.facts else node
 
 
 def _lease_over(node: Node, now: datetime) -> bool:

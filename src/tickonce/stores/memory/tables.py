@@ -11,7 +11,19 @@ from threading import Condition, Lock, get_ident
 
 from tickonce.config import Retention
 from tickonce.errors import StoreBusy
-from tickonce.model import Change, Node, NodeId, NodeState, Run, RunState, Schedule, ScheduleState, Skip, Token
+from tickonce.model import (
+    Change,
+    Node,
+    NodeId,
+    NodeState,
+    Run,
+    RunState,
+    Schedule,
+    ScheduleState,
+    Skip,
+    Token,
+    schedule_with,
+)
 from tickonce.planning import COUNT_LIMIT
 
 ALIVE = (NodeState.ALIVE, NodeState.LEAVING)
@@ -61,7 +73,7 @@ class Tables:
     def write(self, change: Change, before: Schedule | None) -> Schedule:
         """Write the row and the skip records of *change*; return the row."""
         version = secrets.randbits(62) if before is None else before.version + 1
-        after = replace(change.schedule, version=version)
+        after = schedule_with(change.schedule, version=version)
         self.schedules[after.id] = after
         records = self.skips.setdefault(after.id, [])
         skips = list(change.skips)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from tickonce.codec import keep
-from tickonce.model import Definition, Fire, NodeId, OnLost, Outcome, Reason, Run, RunState
+from tickonce.model import Definition, Fire, NodeId, OnLost, Outcome, Reason, Run, RunState, run_with
 
 
 def pending(fire: Fire, definition: Definition, now: datetime) -> Run:
@@ -39,7 +38,7 @@ def too_late(run: Run, now: datetime) -> bool:
 
 def claimed(run: Run, node_id: NodeId) -> Run:
     """Return the run as a new attempt of the node, whose function is not called yet."""
-    return replace(
+    return run_with(
         run,
         state=RunState.RUNNING,
         attempt=run.attempt + 1,
@@ -52,7 +51,7 @@ def claimed(run: Run, node_id: NodeId) -> Run:
 
 def again(run: Run, due: datetime, **more: Any) -> Run:
     """Return the run as pending from *due* on, and *more* of it changed. Its time to start counts from the due time."""
-    return replace(
+    return run_with(
         run,
         state=RunState.PENDING,
         due=due,
@@ -95,7 +94,7 @@ def finished(run: Run, outcome: Outcome, now: datetime) -> Run:
 
 def ended(run: Run, state: RunState, at: datetime, **more: Any) -> Run:
     """Return the run in a final state, and *more* of it changed. Its node stays, for people."""
-    return replace(run, state=state, finished_at=at, overdue=False, **more)
+    return run_with(run, state=state, finished_at=at, overdue=False, **more)
 
 
 def recovered(run: Run, now: datetime) -> Run:
@@ -119,7 +118,7 @@ def cancelled(run: Run, now: datetime, *, by: str) -> Run:
     reason = f"cancelled by {by}" if by else "cancelled"
     if run.state is RunState.PENDING:
         return ended(run, RunState.CANCELLED, now, reason=reason)
-    return replace(run, cancelling=True, reason=reason)
+    return run_with(run, cancelling=True, reason=reason)
 
 
 def retried(run: Run, now: datetime, *, by: str) -> Run:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tickonce.errors import RunExists, RunOpen, StoreBusy
-from tickonce.model import Change, Run, Schedule
+from tickonce.model import Change, Run, Schedule, schedule_with
 from tickonce.ports import Decide
 from tickonce.stores.sql.launching import write_skips
 from tickonce.stores.sql.rows import (
@@ -136,4 +135,4 @@ def _announce(tx: Tx, decided: Change, before: Schedule | None, now: datetime) -
 
 def written(schedule: Schedule, version: int) -> Schedule:
     """Return the schedule with the version that it was written with."""
-    return replace(schedule, version=version)
+    return schedule_with(schedule, version=version)

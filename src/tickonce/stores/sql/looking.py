@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from tickonce.clock import politely
 from tickonce.errors import StoreError
 from tickonce.model import Poll, Schedule
 from tickonce.partition import STEPS, Share
@@ -64,7 +65,7 @@ def due(
     now_us, first_us, *others = rows[0][: 2 + len(present) + _runs_columns(len(queues))]
     here, runs = others[: len(present)], others[len(present) :]
     now = instant_of(now_us)
-    found = [schedule for row in rows if (schedule := _read(row[-len(SCHEDULE) :])) is not None]
+    found = [schedule for row in politely(rows) if (schedule := _read(row[-len(SCHEDULE) :])) is not None]
     floor = now - _BEHIND
     return Poll(
         instant=now,

@@ -60,7 +60,7 @@ def check(found: str | None, dialect: Dialect) -> None:
     where = f"in {_place(dialect)}"
     if found is None:
         raise SchemaError(
-            f"there are no tables {where}. To make them run: tickonce db upgrade (a node makes them when it starts, "
+            f"there are no tables {where}. To make them, run: tickonce db upgrade (a node makes them when it starts, "
             "and so does the first: tickonce add)",
             found=None,
             needed=NEWEST,

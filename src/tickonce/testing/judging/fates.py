@@ -25,16 +25,13 @@ class _Fire:
     Attributes:
         stretch: In which it was scheduled.
         chain: That one, and those in which it may have been dealt with.
+        terms: Theirs.
     """
 
     at: datetime
     stretch: Stretch
     chain: tuple[Stretch, ...]
-
-    @property
-    def terms(self) -> tuple[Terms, ...]:
-        """The terms by which it may have been dealt with."""
-        return tuple(stretch.terms for stretch in self.chain)
+    terms: tuple[Terms, ...]
 
 
 class Fates:
@@ -62,7 +59,7 @@ class Fates:
 
     def _expected(self) -> list[_Fire]:
         return [
-            _Fire(at, stretch, self._chain(at, number))
+            _Fire(at, stretch, chain := self._chain(at, number), tuple(each.terms for each in chain))
             for number, stretch in enumerate(self._stretches)
             for at in stretch.terms.rhythm.between(stretch.begin, stretch.end)
         ]
@@ -171,9 +168,11 @@ class Fates:
             self._wrong(Kind.LATE, run.token, f"first called {late} late (troubles not counted)")
 
     def _too_late(self, run: Run, tries: Tries, due: datetime) -> None:
+        # One that a node handed back has its time to start from then on.
+        free_from = max([due, *(write.at for write in self._case.writes.get(run.token, ()) if write.state.open)])
         if run.start_by is None:
             self._wrong(Kind.UNEXPLAINED, run.token, "skipped as too late, without a limit")
-        elif not self._case.excused(due, run.start_by) and tries.failures == tries.losses == 0:
+        elif not self._case.excused(free_from, run.start_by) and tries.failures == tries.losses == 0:
             self._wrong(Kind.UNEXPLAINED, run.token, f"'{run.reason}' though nothing kept the fleet from starting it")
         else:
             self._verdict.skipped[run.reason or ""] += 1

@@ -30,7 +30,7 @@ def judge(history: History, evidence: Evidence, conditions: Conditions) -> Verdi
         verdict.add(_schedule(schedule_id, history, sorted_out, conditions))
     for edits in history.schedules.values():
         verdict.edits.update(edit.kind for edit in edits if edit.earliest <= conditions.until)
-    verdict.add(_by_hand(history, sorted_out))
+    verdict.add(_by_hand(history, sorted_out, conditions.until))
     for token, calls in sorted_out.calls_of.items():
         verdict.add(_calls(token, calls, sorted_out, history, conditions))
         for text in _went_on(token, calls, sorted_out, history, conditions):
@@ -96,7 +96,7 @@ def _schedule(schedule_id: str, history: History, found: _Sorted, conditions: Co
     return best or Verdict()
 
 
-def _by_hand(history: History, found: _Sorted) -> Verdict:
+def _by_hand(history: History, found: _Sorted, until: datetime) -> Verdict:
     """Judge the runs that were started by hand: one a key, if the store said yes."""
     verdict = Verdict()
     for token, sure in history.by_hand.items():
@@ -108,7 +108,8 @@ def _by_hand(history: History, found: _Sorted) -> Verdict:
             continue
         verdict.by_hand += 1
         if run.state.open:
-            verdict.violations.append(Violation(Kind.ENDLESS, schedule_id, token, f"still {run.state}"))
+            if run.scheduled_time <= until:  # those of later had no more time than later fires
+                verdict.violations.append(Violation(Kind.ENDLESS, schedule_id, token, f"still {run.state}"))
         elif run.state is RunState.SUCCEEDED and not _ended_well(run, found.calls_of.get(token, [])):
             verdict.violations.append(Violation(Kind.UNFOUNDED, schedule_id, token, "succeeded without a call"))
         elif run.state is RunState.CANCELLED and token not in history.cancelled:

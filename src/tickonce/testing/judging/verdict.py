@@ -110,7 +110,8 @@ class Verdict:
         for name in ("fires", "done", "by_hand", "calls", "recovered", "retried"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("skipped", "edits", "faults"):
-            getattr(self, name).update(getattr(other, name))
+            if counts := getattr(other, name):
+                getattr(self, name).update(counts)
         self.lateness += other.lateness
         self.recovered_after += other.recovered_after
 

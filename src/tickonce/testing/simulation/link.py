@@ -27,7 +27,6 @@ _GIVING = frozenset({"launch", "claim"})
 _WRITING = frozenset({"beat", "cancel", "change", "finish", "join", "launch", "leave", "retry"})
 _MAY_WRITE = frozenset({"claim", "expire", "lapse", "recover"})
 _LIVING = (NodeState.ALIVE, NodeState.LEAVING)
-_PLAIN = frozenset({"url", "notifies", "local"})
 
 
 @dataclass(slots=True)
@@ -65,9 +64,22 @@ class Link:
         self.faults: deque[CallFault] = deque()
         self._slow_us, self._hints = slow_us, hints
 
+    @property
+    def url(self) -> str:
+        """The store's."""
+        return self.site.store.url
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the store brings hints."""
+        return self.site.store.notifies
+
+    @property
+    def local(self) -> bool:
+        """Whether the store goes by its machine's clock."""
+        return self.site.store.local
+
     def __getattr__(self, verb: str) -> Any:
-        if verb in _PLAIN:
-            return getattr(self.site.store, verb)
         call = self.__dict__[verb] = partial(self._call, verb)
         return call
 
@@ -90,8 +102,9 @@ class Link:
 
     def _call(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         process, site = self.process, self.site
-        process.give_up()
-        world = process.world
+        if process.dead:
+            process.give_up()
+        world, asked_at = process.world, site.time() if verb == "launch" else site.asked_at
         fault = self._fault(verb) if self.faults else None
         there, back = process.chance(self._slow_us), process.chance(self._slow_us)
         if fault is not None:
@@ -101,7 +114,6 @@ class Link:
             back += fault.by_us if fault.kind == "slow" else 0
         task, ticket = world.about_to_wait()
         lived: list[bool] = []
-        asked_at = site.time()
         if fault is not None and fault.kind == "torn" and verb in _GIVING and site.tables is not None:
             world.after(there - fault.by_us, lambda: lived.append(self._lives(args[0])))
 
@@ -129,6 +141,8 @@ class Link:
 
     def _lives(self, node_id: str) -> bool:
         """Whether the store counts the node as alive."""
+        if self.site.tables is not None:
+            return self.site.tables.alive(node_id)
         return any(node.id == node_id and node.state in _LIVING for node in self.site.store.nodes())
 
     @contextmanager

@@ -33,6 +33,7 @@ class SimNode(EngineNode):
         self._process = process
         self._joined = 0
         super().__init__(store, jobs, clock=process, name=process.name, **more)
+        self.writer.gathers_by = process
 
     def _thread(self, name: str, target: Callable[[], None]) -> None:
         self._threads.append(self._process.world.spawn(self._process, target, name))  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ class StoreClock:
         self._world = world
         self.offset = timedelta(0)
         self._began = self._floor = START
-        self._since = 0
+        self._since: int | None = None
 
     def wall(self) -> datetime:
         """Return the store's instant."""
@@ -47,7 +47,9 @@ class StoreClock:
 
         While the store's clock, set back, has not come there again, this one creeps: what comes later is later.
         """
-        return max(self._floor + timedelta(microseconds=(self._world.now - self._since) // 1000), self.wall())
+        if self._since is None:  # as in most simulations it has never been set
+            return self._began + timedelta(0, 0, self._world.now)
+        return max(self._floor + timedelta(0, 0, (self._world.now - self._since) // 1000), self.wall())
 
     def step(self, by: timedelta) -> None:
         """Set the clock."""

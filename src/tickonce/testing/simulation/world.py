@@ -79,7 +79,7 @@ class Process:
 
     def wall(self) -> datetime:
         """Return what this machine believes the time of day to be."""
-        return START + timedelta(microseconds=self.world.now) + self.ahead
+        return START + timedelta(0, 0, self.world.now) + self.ahead
 
     def monotonic(self) -> timedelta:
         """Return this machine's elapsed time, which drifts, and stands still while the machine sleeps."""
@@ -94,8 +94,8 @@ class Process:
         return self._boottime
 
     def _read(self) -> None:
-        self._read_at = self.world.now
-        passed = self.world.now - self._born
+        self._read_at = now = self.world.now
+        passed = now - self._born
         self._boottime = self._monotonic = timedelta(0, 0, passed + passed * self._drift_ppm // 1_000_000)
         if self._slept_us:
             passed -= self._slept_us
@@ -253,7 +253,9 @@ class World:
                 raise Spinning(f"more than {MOST_EVENTS} events within a second")
             if task is None:
                 value()
-            elif task.ticket == ticket:  # else it has gone on already: most waits do not last until their time is over
+            elif task.ticket != ticket:  # it has gone on already: most waits do not last until their time is over
+                continue
+            else:
                 self._wake(task, ticket, value)
             if self.failure is not None:
                 raise self.failure

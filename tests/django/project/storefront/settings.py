@@ -49,6 +49,8 @@ if os.environ.get("STOREFRONT_DATABASE", "").startswith("mysql"):
 DATABASES = {"default": database(os.environ.get("STOREFRONT_DATABASE", f"sqlite:///{BASE_DIR}/db.sqlite3"))}
 if "STOREFRONT_OTHER" in os.environ:
     DATABASES["other"] = database(os.environ["STOREFRONT_OTHER"])
+if os.environ.get("STOREFRONT_AUTOCOMMIT") == "no":
+    DATABASES["default"]["AUTOCOMMIT"] = False
 DATABASE_ROUTERS = json.loads(os.environ.get("STOREFRONT_ROUTERS", "[]"))
 
 SECRET_KEY = "not secret"
