@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, get_args
 
 from tickonce.errors import ConfigError, did_you_mean
 from tickonce.model import Outcome, Run, Skip
-from tickonce.threads import begin, hear_signals
+from tickonce.threads import begin, hearing_signals
 
 _log = logging.getLogger("tickonce.events")
 
@@ -153,11 +153,10 @@ class Events:
         self._dropped = 0
 
     def _deliver(self) -> None:
-        hear_signals()
         while (event := self._next()) is not None:
             for callback in self._callbacks.get(event.kind, ()):
                 try:
-                    with self._around():
+                    with self._around(), hearing_signals():
                         callback(event)
                 except BaseException:  # noqa: BLE001 - also SystemExit: it must not end the thread for all callbacks
                     _log.exception("a callback for %r raised", event.kind)

@@ -138,7 +138,8 @@ class Host:
         run, node = current_run(None), self._node
         # The first run may be faster than start(), which then holds the lock. In a child that a job has forked, the
         # run is still the parent's. A node that was declared dead has another id than when the job began.
-        if run is not None and (self._lock.locked() if node is None else node.was(run.node)):
+        of_it = run is not None and (self._lock.locked() if node is None else node.was(run.node))
+        if of_it and not threads.ends_here():
             self._stop_beside(drain)
             return False
         return self._stop(drain)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, Unpack
 from weakref import WeakKeyDictionary
 
 from tickonce.aio import AsyncScheduler
+from tickonce.ending import UnheardEnd
 from tickonce.errors import ConfigError
 from tickonce.settings import NodeSettings
 
@@ -52,16 +53,19 @@ def lifespan(
 
     @asynccontextmanager
     async def running(app: Any) -> AsyncIterator[Mapping[str, Any]]:
-        async with _entered(own, app) as state, _shared(scheduler):
-            if not node:
+        if not node:
+            async with _entered(own, app) as state, _shared(scheduler):
                 yield {**(state or {}), STATE: scheduler}
-                return
-            loop = asyncio.get_running_loop() if on_app_loop else None
-            await scheduler.start(wait=wait, loop=loop, **settings)
-            try:
-                yield {**(state or {}), STATE: scheduler}
-            finally:
-                await scheduler.stop()
+            return
+        with UnheardEnd(scheduler.sync.stop) as end:
+            async with _entered(own, app) as state, _shared(scheduler):
+                loop = asyncio.get_running_loop() if on_app_loop else None
+                await scheduler.start(wait=wait, loop=loop, **settings)
+                try:
+                    yield {**(state or {}), STATE: scheduler}
+                finally:
+                    end.begins()
+                    await scheduler.stop()
 
     return running
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 from tickonce.errors import ConfigError
 
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM) if hasattr(signal, "pthread_sigmask") else ()
+_NOTHING = nullcontext()
 
 
 def check_threads() -> None:
@@ -66,11 +68,45 @@ def hear_signals() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
-def hear_no_end() -> None:
-    """Take no more notice of the signals that end this process: it is ending, and has its time for that."""
+def hearing_signals() -> AbstractContextManager[None]:
+    """Let signals come to this thread while the block lasts: around code of the program, in a thread of ours.
+
+    Not around code of ours: what one of them ends here and now may hold a lock that the leaving node needs.
+    """
+    return _NOTHING if inside_uwsgi() is None else _hearing()
+
+
+@contextmanager
+def _hearing() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_here() -> None:
+    """This process ends, in this thread: whatever it was about does not go on, and no signal is to cut that short.
+
+    For uWSGI, which runs its exit hook within the handler of the signal that ends a worker.
+    """
+    global _ends_in  # noqa: PLW0603  # a process ends once
+    import ctypes  # few processes need it
+
+    _ends_in = threading.get_ident()
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        with suppress(ValueError):  # not in the main thread, or not in the main interpreter
+        try:
             signal.signal(number, signal.SIG_IGN)
+        except ValueError:  # Python lets the main thread alone do that; what it does is said to the whole process
+            ctypes.pythonapi.PyOS_setsig(int(number), ctypes.c_void_p(int(signal.SIG_IGN)))
+
+
+_ends_in: int | None = None
+
+
+def ends_here() -> bool:
+    """Whether the process ends in this very thread; see ``end_here``."""
+    return _ends_in == threading.get_ident()
 
 
 def stale(lock: object) -> bool:

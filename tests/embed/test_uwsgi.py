@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -102,6 +103,35 @@ def test_a_worker_that_is_told_twice_still_leaves_in_order(sqlite_url: str, tmp_
         wait_for_nodes(scheduler, 1, but=[node.id])
         run = run_of(scheduler, "gated")
         assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
+
+
+def test_told_gracefully_a_worker_in_the_midst_of_a_request_leaves_in_order_too(sqlite_url: str, tmp_path: Path) -> None:
+    """With ``die-on-term`` alone, uWSGI calls no exit hook of a worker that handles a request."""
+    options = ["--processes", "2", "--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
+    with uwsgi(tmp_path, sqlite_url, *options) as server, Scheduler(sqlite_url) as scheduler:
+        wait_until(server.answers, "an answer", within=PATIENCE)
+        wait_for_nodes(scheduler, 2)
+        answers: list[str] = []
+        asked = threading.Thread(target=lambda: answers.append(server.get("/slow")))
+        asked.start()
+        wait_until((tmp_path / "ledger.slow").exists, "the request is handled", within=PATIENCE)
+        server.terminate()
+        asked.join()
+        assert answers, "it was answered"
+        assert alive(scheduler) == []
+
+
+def test_a_signal_that_reaches_the_thread_of_a_job_ends_the_worker_in_order(sqlite_url: str, tmp_path: Path) -> None:
+    """The job cannot go on, since the worker ends within it: others carry its run out, and at once."""
+    with uwsgi(tmp_path, sqlite_url, "--processes", "2") as server, Scheduler(sqlite_url) as scheduler:
+        wait_until(server.answers, "an answer", within=PATIENCE)
+        wait_for_nodes(scheduler, 2)
+        server.get("/self-told")
+        wait_until(lambda: ledger(tmp_path, "self-told", event="again"), "it is done again", within=PATIENCE)
+        first = ledger(tmp_path, "self-told", event="begin")[0]
+        run = run_of(scheduler, "self-told")
+        assert (run.attempt, run.losses) == (2, 0), "it was handed back, not lost"
+        assert not [node for node in alive(scheduler) if node.pid == first.pid]
 
 
 def test_what_outlasts_the_mercy_is_handed_back_in_time(sqlite_url: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tickonce.durations import parse_duration
 from tickonce.errors import WrongState
 from tickonce.scheduler import Scheduler
 from tickonce.settings import NodeSettings
-from tickonce.threads import check_threads, hear_no_end, inside_uwsgi
+from tickonce.threads import check_threads, end_here, inside_uwsgi
 
 if TYPE_CHECKING:
     from tickonce.aio import AsyncScheduler
@@ -83,7 +83,7 @@ class _WorkersNode:
     def stop(self) -> None:
         """Stop the node within the time that uWSGI gives. This runs in the midst of the process's end."""
         # uWSGI's handlers would end it here and now when it is told once more; what lasts too long is killed anyway.
-        hear_no_end()
+        end_here()
         option = self._uwsgi.opt.get("worker-reload-mercy")
         mercy = MERCY if option is None else timedelta(seconds=int(option))
         own = self._settings.get("drain_timeout")

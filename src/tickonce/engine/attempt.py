@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -17,6 +18,7 @@ from tickonce.jobs import Job
 from tickonce.model import NodeId, OnLost, Outcome, Run, RunState
 from tickonce.ports import Clock, Joined, Surroundings
 from tickonce.retry import NO_RETRIES
+from tickonce.threads import hearing_signals
 
 _log = logging.getLogger("tickonce.run")
 
@@ -30,6 +32,7 @@ class Attempt:
         came: Monotonic time at which the node took it.
         deadline: Monotonic time at which its timeout is over, once it has begun.
         overdue: It ignored its timeout and still runs.
+        thread: In which it is carried out, once that has begun; tasks of a loop share one.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Attempt:
         self.deadline: timedelta | None = None
         self.overdue = False
         self.begun = False
+        self.thread: int | None = None
         self.came = clock.monotonic()
         self._clock, self._time, self._gate, self._ended, self._using = clock, time, gate, ended, using
         self._around = around
@@ -87,11 +91,13 @@ class Attempt:
 
     def perform(self) -> None:
         """Carry it out in this thread."""
+        self.thread = threading.get_ident()
         if not self._gate(self):
             return
         try:
             args, kwargs = self._arguments()
-            with self.context.entered(), _NOTHING if self._around is None else self._around.of_function():
+            around = _NOTHING if self._around is None else self._around.of_function()
+            with self.context.entered(), around, hearing_signals():
                 result = self.job.function(*args, **kwargs)
             outcome = self._success(result)
         except BaseException as error:  # noqa: BLE001  # SystemExit in a job ends the job, not the node
@@ -100,6 +106,7 @@ class Attempt:
 
     async def perform_async(self) -> None:
         """Carry it out on this event loop."""
+        self.thread = threading.get_ident()
         if self.run.policy.on_lost is OnLost.FAIL:
             # Here the gate asks the store, and the loop must not wait for that.
             through = await self._gated()
@@ -186,7 +193,7 @@ class Attempt:
             late.__cause__ = error
             error = late
         if isinstance(error, asyncio.CancelledError | RunCancelled) and reason is not None:
-            return self._stopped(reason)
+            return self.cut_off(reason)
         text = keep("".join(traceback.format_exception(error)))
         failures = self.run.failures + 1
         retry = self.run.policy.retry or self.job.options.retry or NO_RETRIES
@@ -205,7 +212,8 @@ class Attempt:
             return self.outcome(RunState.FAILED, failed=True, error=text)
         return self.outcome(RunState.PENDING, failed=True, error=text, due=self._time.now() + wait)
 
-    def _stopped(self, reason: str) -> Outcome:
+    def cut_off(self, reason: str) -> Outcome:
+        """Return the outcome where it does not come to its own end."""
         if reason == "cancelled":
             return self.outcome(RunState.CANCELLED, reason=reason)
         if self.run.policy.on_lost is OnLost.FAIL:

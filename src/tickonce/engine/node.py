@@ -217,6 +217,8 @@ class EngineNode:
         """Leave, with or without threads of its own; *patience* is for runs that were told to stop."""
         self._leave_first()
         self.worker.stop_taking()
+        if threads.ends_here():
+            self.worker.abandon(threading.get_ident())
         until = self._clock.monotonic() + min(drain, LONGEST)
         ended = self._drained(until)
         if not ended:

@@ -404,6 +404,12 @@ class Worker:
         for attempt in self._running():
             attempt.stop("stopping")
 
+    def abandon(self, thread: int) -> None:
+        """Hand back what *thread* carries out: the process ends within it, so nothing of that goes on."""
+        for attempt in self._running():
+            if attempt.thread == thread:
+                self._ended(attempt, attempt.cut_off("its process ended"))
+
     def _running(self) -> list[Attempt]:
         with self._lock:
             return list(self._active.values())

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from tickonce.ports import Work
-from tickonce.threads import begin, hear_signals
+from tickonce.threads import begin
 
 _log = logging.getLogger("tickonce.node")
 
@@ -62,7 +62,6 @@ class ThreadRunner:
             self._queue.put(None)
 
     def _serve(self) -> None:
-        hear_signals()
         while (work := self._queue.get()) is not None:
             with self._lock:
                 self._idle -= 1

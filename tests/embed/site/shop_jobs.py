@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 from tickonce import Scheduler, current_run, every
@@ -39,6 +42,17 @@ def long() -> None:
     note("begin")
     current_run().sleep("60s")
     note("end")
+
+
+@scheduler.job(name="self-told")
+def self_told() -> None:
+    """Have the signal that ends this process reach the thread that this runs in, once."""
+    if current_run().attempt > 1:
+        note("again")
+        return
+    note("begin")
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    time.sleep(60)
 
 
 @scheduler.job(name="gated")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,19 @@ def begin(job: str) -> None:
     scheduler.run_now(job)
 
 
+def take_long() -> None:
+    Path(os.environ["SHOP_LEDGER"] + ".slow").touch()
+    time.sleep(2)
+
+
 EDITS: dict[str, Callable[[], object]] = {
     "/add": lambda: scheduler.add("extra", "added", "every 1s", misfire="all", overlap="allow"),
     "/edit": lambda: scheduler.update("extra", trigger="every 2s"),
     "/remove": lambda: scheduler.remove("extra"),
     "/long": lambda: begin("long"),
+    "/slow": take_long,
     "/gated": lambda: begin("gated"),
+    "/self-told": lambda: begin("self-told"),
 }
 
 if os.environ.get("SHOP_DECLARES"):  # so that there is a connection before workers are forked

@@ -217,7 +217,7 @@ def _leave_with(uwsgi: Any) -> None:
 
         if before is not None:
             before()
-        threads.hear_no_end()  # told once more, as where all of a group are told, uWSGI would end it here and now
+        threads.end_here()  # told once more, as where all of a group are told, uWSGI would end it here and now
         scheduler.stop(DRAIN_AT_EXIT)
 
     uwsgi.atexit = atexit

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from tickonce.contrib.django.autostart import start_node
+from tickonce.ending import UnheardEnd
 from tickonce.errors import TickonceError
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -56,18 +57,20 @@ def attend_lifespans() -> None:
 async def _attend(receive: Receive, send: Send, *, begin: Callable[[], None] | None = None) -> None:
     from tickonce.contrib.django import scheduler
 
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            try:
-                if begin is not None:
-                    begin()
-            except TickonceError as error:
-                # Raised, servers would take it that nobody listens here, and serve without a node and without a word.
-                await send({"type": "lifespan.startup.failed", "message": f"no node can be started: {error}"})
+    with UnheardEnd(scheduler.stop) as end:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    if begin is not None:
+                        begin()
+                except TickonceError as error:
+                    # Raised, servers would take it that nobody listens, and serve without a node and without a word.
+                    await send({"type": "lifespan.startup.failed", "message": f"no node can be started: {error}"})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                end.begins()
+                await asyncio.to_thread(scheduler.stop)
+                await send({"type": "lifespan.shutdown.complete"})
                 return
-            await send({"type": "lifespan.startup.complete"})
-        elif message["type"] == "lifespan.shutdown":
-            await asyncio.to_thread(scheduler.stop)
-            await send({"type": "lifespan.shutdown.complete"})
-            return

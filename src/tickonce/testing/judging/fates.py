@@ -168,8 +168,9 @@ class Fates:
             self._wrong(Kind.LATE, run.token, f"first called {late} late (troubles not counted)")
 
     def _too_late(self, run: Run, tries: Tries, due: datetime) -> None:
-        # One that a node handed back has its time to start from then on.
-        free_from = max([due, *(write.at for write in self._case.writes.get(run.token, ()) if write.state.open)])
+        # One that a node handed back, or that somebody retries, has its time to start from then on.
+        opened = [write.at for write in self._case.writes.get(run.token, ()) if write.state.open]
+        free_from = max(due, self._case.history.retried.get(run.token, due), *opened)
         if run.start_by is None:
             self._wrong(Kind.UNEXPLAINED, run.token, "skipped as too late, without a limit")
         elif not self._case.excused(free_from, run.start_by) and tries.failures == tries.losses == 0:
