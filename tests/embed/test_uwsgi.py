@@ -105,7 +105,7 @@ def test_a_worker_that_is_told_twice_still_leaves_in_order(sqlite_url: str, tmp_
         assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
 
 
-def test_told_gracefully_a_worker_in_the_midst_of_a_request_leaves_in_order_too(sqlite_url: str, tmp_path: Path) -> None:
+def test_told_gracefully_a_worker_that_handles_a_request_leaves_in_order_too(sqlite_url: str, tmp_path: Path) -> None:
     """With ``die-on-term`` alone, uWSGI calls no exit hook of a worker that handles a request."""
     options = ["--processes", "2", "--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
     with uwsgi(tmp_path, sqlite_url, *options) as server, Scheduler(sqlite_url) as scheduler:

@@ -19,7 +19,7 @@ from tickonce.engine.node import EngineNode
 from tickonce.errors import RunError, StoreBusy, StoreUnavailable
 from tickonce.events import Event, Events
 from tickonce.jobs import Jobs
-from tickonce.model import Definition, Launched, Policy, RunState, ScheduleState
+from tickonce.model import Definition, Launched, OnLost, Policy, RunState, ScheduleState
 from tickonce.ports import RunFilter
 from tickonce.runners import default_runners
 from tickonce.runners.threads import ThreadRunner
@@ -114,6 +114,32 @@ def stubborn(jobs, begun, go_on, *, is_async):
                 continue
 
     jobs.job(name="stubborn")(coroutine if is_async else plain)
+
+
+# -- the end of the process in the midst of a job --------------------------------------------------
+
+
+@pytest.mark.parametrize(("on_lost", "state"), [("rerun", RunState.PENDING), ("fail", RunState.LOST)])
+def test_only_what_the_ending_thread_carries_out_is_handed_back(bench, on_lost, state):
+    threads, go_on = {}, threading.Event()
+
+    def carried_out() -> None:
+        threads[current_run().job] = threading.get_ident()
+        assert go_on.wait(PATIENCE_S)
+
+    for name in ("here", "there"):
+        bench.jobs.job(name=name)(carried_out)
+    bench.join(slots=2)
+    here, there = (bench.begin(name, on_lost=OnLost(on_lost)) for name in ("here", "there"))
+    wait_until(lambda: len(threads) == 2, "both run")
+    bench.node.worker.stop_taking()
+    bench.node.worker.abandon(threads["here"])
+    bench.node.loops["work"]()
+    assert (bench.run(here).state, bench.run(here).losses) == (state, 0)
+    assert bench.run(there).state is RunState.RUNNING
+    assert bench.node.worker.busy == 1
+    go_on.set()
+    wait_until(lambda: not bench.node.worker.busy, "the other has ended")
 
 
 # -- timeouts ------------------------------------------------------------------------------------
