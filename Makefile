@@ -59,7 +59,8 @@ servers: $(FOR_WORK) ## install what the tests need: PostgreSQL, PgBouncer, Mari
 	$(BIN)/python -m tests.servers
 
 embed: $(FOR_WORK) ## watch every kind of web server for longer: SECONDS=20 ROUNDS=50
-	@TICKONCE_EMBED_SECONDS=$(or $(SECONDS),20) TICKONCE_EMBED_ROUNDS=$(or $(ROUNDS),50) \
+	@TICKONCE_TEST_REQUIRE=postgresql,mysql,uwsgi \
+		TICKONCE_EMBED_SECONDS=$(or $(SECONDS),20) TICKONCE_EMBED_ROUNDS=$(or $(ROUNDS),50) \
 		$(BIN)/pytest tests/embed/test_gunicorn.py tests/embed/test_uwsgi.py tests/embed/test_asgi.py tests/embed/test_flask.py \
 		tests/django/test_example.py tests/django/test_watched.py tests/django/test_processes.py tests/django/test_connections.py \
 		tests/examples --durations=50
