@@ -27,7 +27,8 @@ _ISO_LENGTH = re.compile(
     r"(?:R[0-9]*/)?P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?", re.ASCII | re.IGNORECASE
 )
 _CLOCK = re.compile(
-    r"(?:(?:at|daily|every (?P<day>[a-z]+))(?: at)? )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})",
+    r"(?:(?:at|daily|(?:every |on )?(?P<day>[a-z]+))(?: at)? )?(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2}))?"
+    r" ?(?P<half>[ap]m)?",
     re.ASCII | re.IGNORECASE,
 )
 _AWS = re.compile(r"cron\((\S+ \S+ \S+ \S+ (?:\?|\*|[A-Za-z,-]+)) \*\)")
@@ -92,13 +93,18 @@ def _rewritten(text: str) -> Iterator[str]:
         yield f"every {count}{unit}"
     if (iso := _ISO_LENGTH.fullmatch(plain)) is not None:
         yield "every " + "".join(f"{number}{unit}" for number, unit in zip(iso.groups(), "dhms", strict=True) if number)
-    if (clock := _CLOCK.fullmatch(plain)) is not None:
-        yield from _at_clock(clock["day"], int(clock["hour"]), clock["minute"])
+    if (clock := _CLOCK.fullmatch(plain)) is not None and not plain.isdigit():
+        yield from _at_clock(clock["day"], _hour(int(clock["hour"]), clock["half"]), clock["minute"] or "00")
     expression, _, tz = plain.rpartition(" ")
     if "/" in tz and tz[0].isalpha():
         yield f"CRON_TZ={tz} {expression}"
     if _is_instant(plain):
         yield f"at {plain}"
+
+
+def _hour(hour: int, half: str | None) -> int:
+    """Return the hour of the day from what a clock of twelve hours shows, where it says which half of the day."""
+    return hour if half is None else hour % 12 + (12 if half.lower() == "pm" else 0)
 
 
 def _at_clock(day: str | None, hour: int, minute: str) -> Iterator[str]:
