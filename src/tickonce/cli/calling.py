@@ -22,11 +22,13 @@ class Caller:
         prog: What stands before a command.
         upgrade: What makes the tables and changes them.
         store: Where the program says which store it has.
+        app: The program, where they have named it.
     """
 
     prog: str = "tickonce"
     upgrade: str = "tickonce db upgrade"
     store: str = "TICKONCE_STORE"
+    app: str = "module:scheduler"
 
     @property
     def brings_program(self) -> bool:
@@ -40,7 +42,7 @@ class Caller:
         'run: manage.py migrate, or manage.py tickonce ls -a'
         """
         if not self.brings_program:
-            return text
+            return text.replace(" -A module:scheduler", f" -A {self.app}")
         named = text.replace("tickonce db upgrade", self.upgrade).replace(" -A module:scheduler", "")
         return _COMMAND.sub(f"{self.prog} ", named)
 

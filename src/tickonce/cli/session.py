@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from functools import partial
@@ -53,6 +53,8 @@ class Session:
         elif source is not ParameterSource.ENVIRONMENT or name in self.given:
             return
         self.given[name] = value
+        if name == "app":
+            self.caller = replace(self.caller, app=value)
 
     @property
     def out(self) -> Output:

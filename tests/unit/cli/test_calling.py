@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -64,6 +65,7 @@ def test_commands_are_named_as_people_type_them(text, said):
     assert DJANGO.words(text) == said
     assert DJANGO.words(said) == said
     assert SHELL.words(text) == text
+    assert replace(SHELL, app="shop").words(text) == text.replace("module:scheduler", "shop")
 
 
 def as_caller(tickonce, *words):
@@ -135,3 +137,14 @@ def test_the_master_of_a_server_is_named_where_it_is_no_node():
     lone = _of_process((Process(11, 1, ("uwsgi", "--enable-threads")),))
     (finding,) = judged(lone, workers)
     assert finding.found.endswith("1 of its 1 processes are nodes")
+
+
+def test_advice_names_the_program_that_was_named_and_the_way_back(made):
+    made.program("shop", DECLARED)
+    with load_scheduler("shop") as program, program.node():
+        pass
+    assert "-> tickonce serve -A shop\n" in made("-A", "shop", "doctor", exit=10).stdout
+    assert "-> tickonce serve -A module:scheduler\n" in made("doctor", exit=10).stdout
+    assert "to have it again as declared, add it: tickonce add hourly" in made("rm", "hourly", "-y").stderr
+    made("add", "other", "every 1d", "shop.sync")
+    assert made("rm", "other", "-y").stderr == ""
