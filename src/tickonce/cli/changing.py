@@ -214,9 +214,7 @@ def rm_command(session: Session, /, *, id: str, yes: bool) -> None:
     session.reach().remove(id)
     session.out.one({"id": id, "removed": True}, f"{id} is removed")
     if found.declaration is not None:
-        session.out.say(
-            f"Its code does not bring it back; to have it again as declared, add it: tickonce add {id} ..."
-        )
+        session.out.say(f"Its code does not bring it back; to have it again as declared, add it: tickonce add {id} ...")
 
 
 # -- parts -------------------------------------------------------------------------------------
