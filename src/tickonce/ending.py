@@ -28,6 +28,7 @@ class UnheardEnd:
         self._leave = leave
         self._leaving = self._left = self._ends = False
         self._ours = False
+        self._pid = os.getpid()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -45,9 +46,10 @@ class UnheardEnd:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self._ends:
+        forked = os.getpid() != self._pid  # a child has no node that could leave
+        if self._ends and not forked:
             return
-        if self._left:
+        if self._left or forked:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         elif not self._leaving:

@@ -96,9 +96,13 @@ def end_here() -> None:
     _ends_in = threading.get_ident()
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         try:
-            signal.signal(number, signal.SIG_IGN)
-        except ValueError:  # Python lets the main thread alone do that; what it does is said to the whole process
+            signal.signal(number, _unmoved)  # not SIG_IGN, which child processes would inherit
+        except ValueError:  # Python lets the main thread alone do that
             ctypes.pythonapi.PyOS_setsig(int(number), ctypes.c_void_p(int(signal.SIG_IGN)))
+
+
+def _unmoved(number: int, frame: object) -> None:
+    del number, frame
 
 
 _ends_in: int | None = None
