@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -65,6 +66,15 @@ def test_who_waits_for_another_process_to_make_the_tables_gives_up_and_then_goes
         assert waiting.is_alive()
     waiting.join(10)
     assert store.ids() == []
+
+
+def test_threads_of_one_process_make_tables_in_several_databases_at_once(tmp_path):
+    """Alembic keeps in its modules which database it is about: one's tables were made in the other's."""
+    urls = [f"sqlite:///{tmp_path}/{number}.db" for number in range(6)]
+    with ThreadPoolExecutor(len(urls)) as threads:
+        assert list(threads.map(schema.upgrade, urls)) == [(None, schema.NEWEST)] * len(urls)
+        assert all(text == schema.sql(urls[0]) for text in threads.map(schema.sql, urls))
+    assert [schema.current(url) for url in urls] == [schema.NEWEST] * len(urls)
 
 
 @on_all

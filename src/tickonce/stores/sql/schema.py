@@ -6,6 +6,7 @@ SQLAlchemy and Alembic are imported only to make or change tables, not to look a
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,11 +15,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tickonce import forks
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import ConfigError, SchemaError, StoreBusy
 from tickonce.stores.sql.address import Address, parse
 from tickonce.stores.sql.connect import Lane, explained, unreachable
 from tickonce.stores.sql.dialects import Dialect, dialect_of
+from tickonce.threads import stale
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -139,7 +142,8 @@ def sql(url: str, *, since: str | None = None) -> str:
         config = _config(address)
         config.output_buffer = StringIO()
         config.attributes["dialect_name"] = address.dialect
-        command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+        with _in_turn():
+            command.upgrade(config, f"{since}:head" if since else "head", sql=True)
     made = config.output_buffer.getvalue()
     if address.names.schema is not None and since is None:
         made = f"CREATE SCHEMA IF NOT EXISTS {address.names.schema};\n\n{made}"
@@ -169,8 +173,30 @@ def _migrate(dialect: Dialect) -> None:
         config = _config(dialect.address)
         with _locked(dialect) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            with _in_turn():
+                command.upgrade(config, "head")
     _log.info("the tables in %s are of revision %s", _place(dialect), NEWEST)
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Let one thread of this process at a time use Alembic, which keeps in its modules which database it is about."""
+    global _turn  # noqa: PLW0603  # there is one Alembic
+    if stale(_turn):
+        _turn = threading.RLock()
+    with _turn:
+        yield
+
+
+_turn = threading.RLock()
+
+
+def _forget_turn() -> None:
+    global _turn  # noqa: PLW0603  # a thread of the parent's may hold it
+    _turn = threading.RLock()
+
+
+forks.in_child(_forget_turn)
 
 
 def _place(dialect: Dialect) -> str:
