@@ -414,7 +414,9 @@ class Fates:
             if open_until is not None and open_run is not None and begin < open_until:
                 # The one that was opened later is the one that had to see the other.
                 before, after = sorted((open_run, run), key=self._opened_at)
-                if self._alone(after):
+                # Where the clock was set in between, its times do not say which of the two that is.
+                set_between = self._case.conditions.was_stepped(self._opened_at(before), self._opened_at(after))
+                if self._alone(after) and (not set_between or self._alone(before)):
                     self._wrong(Kind.OVERLAP, after.token, f"at work together with {before.token}, opened before")
             if open_until is None or end > open_until:
                 open_until, open_run = end, run
