@@ -25,8 +25,10 @@ from tickonce.testing.simulation.site import Site, StoreClock
 from tickonce.testing.simulation.world import START, World
 
 _SECOND_US = 1_000_000
-#: How often a schedule's runs may be refused: by several nodes at once, and after each time that people resume it.
+#: How often a schedule's runs may be refused: after each time that people resume it, and to each of many nodes at once,
+#: with pauses of 50 ms that grow to 1 s, until one of them has set it aside.
 MOST_REFUSED = 25
+MOST_REFUSED_EACH = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,7 +145,7 @@ def _odd(site: Site, members: dict[str, Member]) -> list[str]:
         found += [f"{member.name}: its {task.name} loop has ended" for task in member.loops if task.ended]
     # Whoever is to set it aside offers it until that is written, which each fault of an edit delays.
     delays = sum(number for name, number in site.faults.items() if name.endswith(" change"))
-    if site.faults["refused row"] > MOST_REFUSED * (1 + delays):
+    if site.faults["refused row"] > max(MOST_REFUSED, MOST_REFUSED_EACH * len(members)) * (1 + delays):
         found.append("what the store refuses is offered to it again and again")
     alive, running = _living(site.store), _running(members)
     if alive != running:
