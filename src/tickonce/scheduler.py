@@ -314,8 +314,11 @@ class Scheduler(Client):
         config = node_config(self.config, settings)
 
         def make() -> EngineNode:
-            from tickonce.engine.node import EngineNode
+            with forks.undivided():
+                from tickonce.engine.node import EngineNode
 
+                runners = self._runners()
+                self._named()
             return EngineNode(
                 self.store,
                 self.jobs,
@@ -323,7 +326,7 @@ class Scheduler(Client):
                 clock=self.clock,
                 events=self.events,
                 declares=self._declares,
-                runners=self._runners(),
+                runners=runners,
                 around=self._surroundings(),
                 release=self.release,
                 name=self._name or "",

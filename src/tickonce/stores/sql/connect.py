@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -228,8 +227,7 @@ def _after_fork() -> None:
 _BEFORE_FORK_S = 2.0
 _held_for_fork: list[threading.Lock] = []
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
+forks.around(_before_fork, _after_fork_in_parent)
 forks.in_child(_after_fork)
 
 

@@ -136,7 +136,7 @@ def sql(url: str, *, since: str | None = None) -> str:
     if since is not None and since not in CHAIN:
         raise ConfigError(f"the schema has no revision {since!r:.40}; known are {', '.join(CHAIN)}")
     address = parse(url)
-    with _quiet_alembic():
+    with _quiet_alembic(), forks.undivided():
         from alembic import command
 
         config = _config(address)
@@ -167,7 +167,8 @@ def _config(address: Address) -> Config:
 
 
 def _migrate(dialect: Dialect) -> None:
-    with _quiet_alembic():
+    # A child forked meanwhile would take the lock of an SQLite file for one that its own process has.
+    with _quiet_alembic(), forks.undivided():
         from alembic import command
 
         config = _config(dialect.address)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from tickonce import forks
 from tickonce.config import Retention
 from tickonce.errors import DefinitionError
 from tickonce.model import (
@@ -72,8 +73,8 @@ class SqlStore:
 
     def prepare(self, *, make: bool = True) -> None:
         """Make the tables of an empty store, if so wanted; check existing ones."""
-        from tickonce.stores.sql import schema
-
+        with forks.undivided():
+            from tickonce.stores.sql import schema
         schema.prepare(self._dialect, self._work, make=make)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from tickonce import forks
 from tickonce.errors import ConfigError, MissingExtra
 from tickonce.stores.sql.dialects.base import Dialect, Failure, Link, Mode, Send
 from tickonce.stores.sql.text import Insert, Update
@@ -142,8 +143,9 @@ class MysqlDialect(Dialect):
     def open(self, deadline: timedelta) -> Any:
         """Return a new connection, set up as all of ours are."""
         try:
-            import pymysql
-            from pymysql.constants import CLIENT
+            with forks.undivided():
+                import pymysql
+                from pymysql.constants import CLIENT
         except ImportError:
             raise MissingExtra("a MySQL or MariaDB store", extra=self.extra) from None
         address, seconds = self.address, deadline.total_seconds()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from tickonce import forks
 from tickonce.clock import SYSTEM_CLOCK
 from tickonce.errors import ConfigError, MissingExtra
 from tickonce.ports import Clock, Notifier
@@ -167,7 +168,8 @@ class PostgresqlDialect(Dialect):
 
     def _parameters(self, deadline: timedelta) -> str:
         if not self._conninfo:
-            from psycopg.conninfo import make_conninfo
+            with forks.undivided():
+                from psycopg.conninfo import make_conninfo
 
             address = self.address
             told: dict[str, str | int | None] = {
@@ -313,7 +315,8 @@ def _bounded_connection() -> Any:
     """Return a psycopg connection class that never waits longer than its budget for the server to say something."""
     global _connection_class  # noqa: PLW0603  # made once psycopg is imported
     if _connection_class is None:
-        import psycopg
+        with forks.undivided():
+            import psycopg
 
         class BoundedConnection(psycopg.Connection[Any]):
             """A connection whose every wait ends: also at a server that is frozen behind a healthy network."""
