@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -31,6 +34,80 @@ def test_a_child_forked_from_a_busy_node_can_use_the_same_sqlite_file(tmp_path: 
         for _ in range(FORKS):
             assert _ended(_forked(scheduler, url)) == 0
         assert scheduler.alive
+
+
+SHARED = """
+    import os, subprocess, sys
+    from tickonce import Scheduler
+
+    url = sys.argv[1]
+
+    def elsewhere(text):
+        program = f"from tickonce import Scheduler\\nwith Scheduler({url!r}) as scheduler:\\n    {text}"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+        return done.stdout.strip()
+
+    ready, go_on = os.pipe(), os.pipe()
+    scheduler = Scheduler(url)
+    scheduler.add("of-parent", "job", "every 1h")
+    if sys.argv[2] == "node":
+        scheduler.start()
+    if not os.fork():
+        scheduler.get("of-parent")
+        os.write(ready[1], b".")
+        os.read(go_on[0], 1)
+        print(*(each.id for each in scheduler.schedules().items))
+        scheduler.add("of-child", "job", "every 1h")
+        print(elsewhere("print(*(each.id for each in scheduler.schedules().items))"), flush=True)
+        os._exit(0)
+    os.read(ready[0], 1)
+    scheduler.close()  # and whoever closes the file next is the last one, but for the child
+    elsewhere("scheduler.add('of-another', 'job', 'every 1h')")
+    os.write(go_on[1], b".")
+    os.wait()
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("of_parent", ["client", "node"])
+def test_a_child_shares_an_sqlite_file_with_all_though_its_parent_had_it_open(of_parent: str, tmp_path: Path) -> None:
+    """SQLite remembers its locks within the process; a child that inherits that remembers locks that it has not."""
+    words = [sys.executable, "-c", dedent(SHARED), f"sqlite:///{tmp_path}/fleet.db", of_parent]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines() == ["of-another of-parent", "of-another of-child of-parent"], done.stderr
+
+
+BEGINS = """
+    import faulthandler, os, sys, threading, time
+    from tickonce import Scheduler
+
+    scheduler = Scheduler(sys.argv[1])
+    if sys.argv[2] == "child":
+        scheduler.start(wait=False, after_fork="start")
+    else:
+        threading.Thread(target=scheduler.start).start()
+    time.sleep(float(sys.argv[3]))
+    for _ in range(2):
+        if not os.fork():
+            faulthandler.dump_traceback_later(15, exit=True)
+            while sys.argv[2] == "child" and not scheduler.alive:
+                time.sleep(0.02)
+            scheduler.schedules()
+            scheduler.stop()
+            os._exit(0)
+    print(os.wait()[1], os.wait()[1], flush=True)
+    scheduler.stop()
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("after", ["0", "0.005", "0.1", "0.3"])
+@pytest.mark.parametrize("node_of", ["child", "parent"])
+def test_a_child_forked_while_a_node_begins_is_whole(node_of: str, after: str, tmp_path: Path) -> None:
+    """It would have half of a module that was just imported, or half of the tables that were just made."""
+    words = [sys.executable, "-c", dedent(BEGINS), f"sqlite:///{tmp_path}/fleet.db", node_of, after]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "0 0\n", done.stderr
 
 
 @pytest.mark.chaos

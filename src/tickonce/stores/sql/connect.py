@@ -181,6 +181,10 @@ class Forkable:
 
     lock: threading.Lock | None = None
 
+    def drop(self) -> None:
+        """Close the connection, whose lock is held; the next use opens another. Only of one that has a lock."""
+        raise NotImplementedError
+
     def abandon(self) -> None:
         """Let go."""
         raise NotImplementedError
@@ -206,9 +210,14 @@ def _all(members: WeakSet[M]) -> list[M]:
 def _before_fork() -> None:
     # SQLite has locks of its own inside the process. A thread that is in it while another forks leaves them held in the
     # child, which then hangs when it opens a file; so each is let out first. Not for ever: somebody may fork in a step.
-    lanes = [lane.lock for lane in _all(_lanes) if lane.in_process]
-    others = [other.lock for other in _all(_others) if other.lock is not None]
-    _held_for_fork.extend(lock for lock in (*lanes, *others) if lock.acquire(timeout=_BEFORE_FORK_S))
+    # And it keeps in the process which locks it has on a file: a child that inherits an open one asks the system for
+    # none of its own, and whoever then closes the file as the last one takes its log away from under the child.
+    lanes = [(lane.lock, lane.drop) for lane in _all(_lanes) if lane.in_process]
+    others = [(other.lock, other.drop) for other in _all(_others) if other.lock is not None]
+    for lock, drop in (*lanes, *others):
+        if lock.acquire(timeout=_BEFORE_FORK_S):
+            _held_for_fork.append(lock)
+            drop()
 
 
 def _after_fork_in_parent() -> None:

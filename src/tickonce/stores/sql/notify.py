@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tickonce.stores.sql.dialects.postgresql import PostgresqlDialect
 
 _ZERO = timedelta(0)
+_UNKNOWN = -1
 
 
 class _Listener(Forkable):
@@ -165,7 +166,7 @@ class SqliteNotifier(_Listener):
                 return frozenset()
             finally:
                 if self._closed.is_set():
-                    self._drop()
+                    self.drop()
 
     def _changed(self) -> bool:
         import sqlite3
@@ -176,9 +177,9 @@ class SqliteNotifier(_Listener):
                     self._raw = self._open()
                 ((version,),) = self._raw.execute("PRAGMA data_version")
         except sqlite3.Error as error:
-            self._drop()
+            self.drop()
             raise unreachable(self._dialect, error) from error
-        before, self._seen = self._seen, version
+        before, self._seen = self._seen, int(version)
         return before is not None and before != version
 
     def close(self) -> None:
@@ -186,13 +187,15 @@ class SqliteNotifier(_Listener):
         self._closed.set()
         if self._waiting.acquire(blocking=False):  # else whoever waits ends it
             try:
-                self._drop()
+                self.drop()
             finally:
                 self._waiting.release()
 
-    def _drop(self) -> None:
-        raw, self._raw, self._seen = self._raw, None, None
+    def drop(self) -> None:
+        """Close the file; the next look opens it, and takes it for changed."""
+        raw, self._raw = self._raw, None
         if raw is not None:
+            self._seen = _UNKNOWN
             with suppress(Exception):
                 raw.close()
 
