@@ -388,6 +388,7 @@ def _start_in_child() -> None:
         host.start_in_child()
 
 
+forks.in_child(threads.hear_again)
 forks.in_child(_start_in_child, last=True)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Literal
 
 from tickonce.errors import ConfigError
@@ -91,20 +92,46 @@ def end_here() -> None:
     For uWSGI, which runs its exit hook within the handler of the signal that ends a worker.
     """
     global _ends_in  # noqa: PLW0603  # a process ends once
-    import ctypes  # few processes need it
-
     _ends_in = threading.get_ident()
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for number in _DEAF_TO:
         try:
-            signal.signal(number, _unmoved)  # not SIG_IGN, which child processes would inherit
+            signal.signal(number, _unmoved)  # not SIG_IGN, which programs that are started inherit
         except ValueError:  # Python lets the main thread alone do that
-            ctypes.pythonapi.PyOS_setsig(int(number), ctypes.c_void_p(int(signal.SIG_IGN)))
+            import ctypes
+
+            nothing = ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)  # a function of C that takes a number
+            ctypes.pythonapi.PyOS_setsig(int(number), nothing)
+
+
+def ended_here() -> None:
+    """All that was to come before the end of this process is done.
+
+    Beside the main thread, uWSGI takes the interpreter down no better than Python can: it waits for itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(_UWSGI_ENDS)
+
+
+def hear_again() -> None:
+    """Do what the signals say, in a child forked while its parent ends."""
+    global _ends_in  # noqa: PLW0603
+    if _ends_in is not None:
+        _ends_in = None
+        for number in _DEAF_TO:
+            with suppress(ValueError):
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _unmoved(number: int, frame: object) -> None:
     del number, frame
 
 
+_DEAF_TO = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGTERM") if hasattr(signal, name))
+#: The exit code of uWSGI's workers that were told to end.
+_UWSGI_ENDS = 30
 _ends_in: int | None = None
 
 

@@ -132,6 +132,23 @@ def test_a_signal_that_reaches_the_thread_of_a_job_ends_the_worker_in_order(sqli
         run = run_of(scheduler, "self-told")
         assert (run.attempt, run.losses) == (2, 0), "it was handed back, not lost"
         assert not [node for node in alive(scheduler) if node.pid == first.pid]
+        wait_for_nodes(scheduler, 2)  # the worker has ended, too, and uWSGI has begun another
+        server.send(signal.SIGTERM)
+        server.ended()
+        assert alive(scheduler) == []
+
+
+def test_what_a_job_starts_while_its_worker_ends_can_be_ended(sqlite_url: str, tmp_path: Path) -> None:
+    with uwsgi(tmp_path, sqlite_url, "--processes", "1") as server, Scheduler(sqlite_url) as scheduler:
+        wait_until(server.answers, "an answer", within=PATIENCE)
+        wait_for_nodes(scheduler, 1)
+        server.get("/starts-others")
+        wait_until(lambda: ledger(tmp_path, "starts-others", event="begin"), "the job runs", within=PATIENCE)
+        server.send(signal.SIGTERM)
+        wait_for_nodes(scheduler, 0)
+        open_the_gate(tmp_path)
+        server.ended()
+        assert len(ledger(tmp_path, "starts-others", event="ended")) == 2, "a child that was forked, and a program"
 
 
 def test_what_outlasts_the_mercy_is_handed_back_in_time(sqlite_url: str, tmp_path: Path) -> None:

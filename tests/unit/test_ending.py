@@ -43,6 +43,27 @@ def test_the_node_leaves_and_then_the_process_ends_by_the_signal():
     assert ended(text) == (-signal.SIGTERM, ["leaves in tickonce-stop", "has left"])
 
 
+def test_all_nodes_of_the_process_leave():
+    text = """
+    with UnheardEnd(lambda: print("one", flush=True)):
+        with UnheardEnd(lambda: print("two", flush=True)):
+            pass
+        with UnheardEnd(lambda: (time.sleep(0.2), print("three", flush=True))):
+            told()
+            time.sleep(20)
+    """
+    assert ended(text) == (-signal.SIGTERM, ["one", "three"])
+
+
+def test_a_terminal_that_is_closed_is_heard_too():
+    text = """
+    with UnheardEnd(lambda: print("leaves", flush=True)):
+        signal.raise_signal(signal.SIGHUP)
+        time.sleep(20)
+    """
+    assert ended(text) == (-signal.SIGHUP, ["leaves"])
+
+
 def test_a_node_that_cannot_leave_keeps_no_process_alive():
     text = """
     import logging

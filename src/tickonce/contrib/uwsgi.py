@@ -21,7 +21,7 @@ from tickonce.durations import parse_duration
 from tickonce.errors import WrongState
 from tickonce.scheduler import Scheduler
 from tickonce.settings import NodeSettings
-from tickonce.threads import check_threads, end_here, inside_uwsgi
+from tickonce.threads import check_threads, end_here, ended_here, inside_uwsgi
 
 if TYPE_CHECKING:
     from tickonce.aio import AsyncScheduler
@@ -59,7 +59,7 @@ def attach(scheduler: Scheduler | AsyncScheduler, **settings: Unpack[NodeSetting
     if uwsgi.worker_id() > 0:  # lazy-apps: the worker is there already
         node.start()
     else:
-        uwsgi.post_fork_hook = _both(getattr(uwsgi, "post_fork_hook", None), node.start)
+        uwsgi.post_fork_hook = _all(getattr(uwsgi, "post_fork_hook", None), node.start)
     return True
 
 
@@ -78,7 +78,7 @@ class _WorkersNode:
         except WrongState:
             _log.info("the application has started the node of worker %d itself", self._uwsgi.worker_id())
             return
-        self._uwsgi.atexit = _both(self.stop, getattr(self._uwsgi, "atexit", None))
+        self._uwsgi.atexit = _all(self.stop, getattr(self._uwsgi, "atexit", None), ended_here)
 
     def stop(self) -> None:
         """Stop the node within the time that uWSGI gives. This runs in the midst of the process's end."""
@@ -91,9 +91,9 @@ class _WorkersNode:
         self._scheduler.stop(min(wanted, max(mercy - FOR_LEAVING, mercy / 2)))
 
 
-def _both(first: Callable[[], None] | None, second: Callable[[], None] | None) -> Callable[[], None]:
+def _all(*calls: Callable[[], None] | None) -> Callable[[], None]:
     def call() -> None:
-        for each in (first, second):
+        for each in calls:
             if each is not None:
                 each()
 

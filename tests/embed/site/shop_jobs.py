@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tickonce import Scheduler, current_run, every
@@ -53,6 +56,28 @@ def self_told() -> None:
     note("begin")
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
     time.sleep(60)
+
+
+@scheduler.job(name="starts-others")
+def start_others() -> None:
+    """When the gate is opened, start processes and end them by SIGTERM."""
+    note("begin")
+    while not GATE.exists():
+        time.sleep(0.02)
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    program = subprocess.Popen(["sleep", "60"])
+    time.sleep(0.5)
+    child.terminate()
+    child.join(5)
+    program.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        program.wait(5)
+    for code in (child.exitcode, program.poll()):
+        if code == -signal.SIGTERM:
+            note("ended")
+    child.kill()
+    program.kill()
 
 
 @scheduler.job(name="gated")

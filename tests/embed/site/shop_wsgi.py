@@ -29,6 +29,7 @@ EDITS: dict[str, Callable[[], object]] = {
     "/long": lambda: begin("long"),
     "/slow": take_long,
     "/gated": lambda: begin("gated"),
+    "/starts-others": lambda: begin("starts-others"),
     "/self-told": lambda: begin("self-told"),
 }
 

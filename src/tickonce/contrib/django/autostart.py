@@ -219,6 +219,7 @@ def _leave_with(uwsgi: Any) -> None:
             before()
         threads.end_here()  # told once more, as where all of a group are told, uWSGI would end it here and now
         scheduler.stop(DRAIN_AT_EXIT)
+        threads.ended_here()
 
     uwsgi.atexit = atexit
 
