@@ -1,7 +1,7 @@
 # Every target makes .venv when it is missing or pyproject.toml has changed. PYTHON=... chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help chaos demo django embed test bench model mutants sim servers lint format clean
+.PHONY: help chaos demo django embed test bench model mutants sim sweep servers lint format clean
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -291,10 +291,15 @@ def test_a_child_process_gets_connections_of_its_own_and_leaves_the_parents_alon
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
-    assert [lane._link for lane in (store._beat, store._tick, store._work)] == parents
+    lanes = (store._beat, store._tick, store._work)
+    if store._dialect.whole_file:  # closed before: what SQLite remembers of an open file must not come along
+        assert all(lane._link is None for lane in lanes)
+    else:
+        assert [lane._link for lane in lanes] == parents
     assert store.ids() == ["of-the-child"]
     assert store.beat(node).alive
-    assert [lane._link for lane in (store._beat, store._tick, store._work)] == parents
+    if not store._dialect.whole_file:
+        assert [lane._link for lane in lanes] == parents
     if notifier is not None:
         notifier.close()
 

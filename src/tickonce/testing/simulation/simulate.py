@@ -26,9 +26,10 @@ from tickonce.testing.simulation.world import START, World
 
 _SECOND_US = 1_000_000
 #: How often a schedule's runs may be refused: after each time that people resume it, and to each of many nodes at once,
-#: with pauses of 50 ms that grow to 1 s, until one of them has set it aside.
+#: with pauses of 50 ms that grow to 1 s, until one of them has set it aside. That may wait for a statement of the same
+#: loop that gets no answer: 10 s.
 MOST_REFUSED = 25
-MOST_REFUSED_EACH = 8
+MOST_REFUSED_EACH = 16
 
 
 @dataclass(slots=True, kw_only=True)
