@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 from tests.embed.hosts import BIN, PATIENCE, Server, alive, check_each_once, ledger, wait_for_nodes
@@ -192,6 +193,24 @@ def test_without_threads_it_says_so_at_the_start(monkeypatch: pytest.MonkeyPatch
     for begin in (attach, Scheduler.start):
         with pytest.raises(ConfigError, match="enable-threads = true"):
             begin(Scheduler("memory:"))
+
+
+def test_what_is_open_before_uwsgi_forks_is_closed(monkeypatch: pytest.MonkeyPatch, sqlite_url: str) -> None:
+    """SQLite's log would be taken away from under the workers, which think that they have its file locked."""
+    module = ModuleType("uwsgi")
+    module.has_threads, module.worker_id = 1, lambda: 0  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "uwsgi", module)
+    with Scheduler(sqlite_url) as scheduler:
+        scheduler.add("one", "job", "every 1h")
+        assert opened(sqlite_url)
+        assert attach(scheduler)
+        assert not opened(sqlite_url)
+        assert scheduler.get("one")
+
+
+def opened(url: str) -> bool:
+    path = url.removeprefix("sqlite:///")
+    return any(each.path == path for each in psutil.Process().open_files())
 
 
 def test_elsewhere_there_is_nothing_to_attach_to() -> None:

@@ -59,6 +59,7 @@ def attach(scheduler: Scheduler | AsyncScheduler, **settings: Unpack[NodeSetting
     if uwsgi.worker_id() > 0:  # lazy-apps: the worker is there already
         node.start()
     else:
+        node.close()
         uwsgi.post_fork_hook = _all(getattr(uwsgi, "post_fork_hook", None), node.start)
     return True
 
@@ -79,6 +80,11 @@ class _WorkersNode:
             _log.info("the application has started the node of worker %d itself", self._uwsgi.worker_id())
             return
         self._uwsgi.atexit = _all(self.stop, getattr(self._uwsgi, "atexit", None), ended_here)
+
+    def close(self) -> None:
+        """Give connections back before uWSGI forks, of which Python is not told: on SQLite they must not come along."""
+        if self._scheduler.node_id is None:
+            self._scheduler.close()
 
     def stop(self) -> None:
         """Stop the node within the time that uWSGI gives. This runs in the midst of the process's end."""
