@@ -205,7 +205,7 @@ def test_what_is_open_before_uwsgi_forks_is_closed(monkeypatch: pytest.MonkeyPat
         assert opened(sqlite_url)
         assert attach(scheduler)
         assert not opened(sqlite_url)
-        assert scheduler.get("one")
+        assert scheduler.get("one").id == "one"
 
 
 def opened(url: str) -> bool:
