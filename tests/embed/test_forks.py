@@ -101,7 +101,7 @@ BEGINS = """
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("after", ["0", "0.005", "0.1", "0.3"])
+@pytest.mark.parametrize("after", ["0.005", "0.1"])
 @pytest.mark.parametrize("node_of", ["child", "parent"])
 def test_a_child_forked_while_a_node_begins_is_whole(node_of: str, after: str, tmp_path: Path) -> None:
     """It would have half of a module that was just imported, or half of the tables that were just made."""
