@@ -142,6 +142,26 @@ def test_only_what_the_ending_thread_carries_out_is_handed_back(bench, on_lost, 
     wait_until(lambda: not bench.node.worker.busy, "the other has ended")
 
 
+def test_what_was_to_be_cancelled_is_cancelled_when_its_thread_ends(bench):
+    idents: list[int] = []
+    go_on = threading.Event()
+
+    def carried_out() -> None:
+        idents.append(threading.get_ident())
+        assert go_on.wait(PATIENCE_S)
+
+    bench.jobs.job(name="here")(carried_out)
+    bench.join(slots=1)
+    token = bench.begin("here")
+    wait_until(lambda: idents, "it runs")
+    bench.node.worker._running()[0].stop("cancelled")
+    bench.node.worker.stop_taking()
+    bench.node.worker.abandon(idents[0])
+    bench.node.loops["work"]()
+    assert bench.run(token).state is RunState.CANCELLED
+    go_on.set()
+
+
 # -- timeouts ------------------------------------------------------------------------------------
 
 

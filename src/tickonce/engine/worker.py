@@ -408,7 +408,7 @@ class Worker:
         """Hand back what *thread* carries out: the process ends within it, so nothing of that goes on."""
         for attempt in self._running():
             if attempt.thread == thread:
-                self._ended(attempt, attempt.cut_off("its process ended"))
+                self._ended(attempt, attempt.cut_off(attempt.context.cancel_reason or "its process ended"))
 
     def _running(self) -> list[Attempt]:
         with self._lock:
