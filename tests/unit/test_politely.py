@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from tickonce import Scheduler
 from tickonce.clock import politely
+from tickonce.testing.clock import FakeClock
 
 
 def test_all_items_come_and_in_their_order() -> None:
@@ -44,3 +48,22 @@ def test_a_thread_that_wants_its_turn_gets_it_before_the_end() -> None:
     over = True
     thread.join()
     assert len(seen) > 10
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:///{folder}/fleet.db"])
+def test_who_reads_and_plans_many_due_rows_is_polite(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ticker where it plans; a SQL store where it reads them, too."""
+    clock = FakeClock(datetime(2026, 11, 21, 13, tzinfo=UTC))
+    with Scheduler(url.format(folder=tmp_path), clock=clock) as scheduler:
+        for number in range(30):
+            scheduler.add(f"it-{number}", "job", "every 1s")
+        node = scheduler._make({})()
+        node.join()
+        node.heart.step()
+        clock.advance(timedelta(seconds=2))
+        node.heart.step()
+        waits: list[float] = []
+        monkeypatch.setattr(time, "sleep", waits.append)
+        node.ticker.step()
+        assert len(waits) == (1 if url == "memory:" else 2)
+        assert len(scheduler.runs(limit=100).items) >= 30
